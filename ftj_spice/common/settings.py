@@ -1,0 +1,61 @@
+"""Strict, frozen settings: unknown keys are refused with the nearest valid name, errors read as one sentence."""
+
+import difflib
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ftj_spice.common.errors import SettingsError
+
+
+class Strict(BaseModel):
+    """Base of every settings and card model: frozen, no unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def parse(cls, data: dict[str, Any], where: str) -> Self:
+        """Validates `data`.
+
+        Args:
+            data: Nested dictionaries as read from TOML.
+            where: What the data came from, e.g. a file name; it opens the error's sentence.
+
+        Raises:
+            SettingsError: A key is unknown or a value does not fit; the sentence names the key and what would be right.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SettingsError(f"{where}: {describe(error, cls)}") from None
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """Puts pydantic's findings into one sentence, the first finding in full."""
+    findings = error.errors()
+    first = findings[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"unknown setting '{path}'{_nearest(first['loc'], model)}"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f", got {first['input']!r}"
+        text = f"'{path}': {message}{given}" if path else f"{message}{given}"
+    rest = len(findings) - 1
+    return text + (f" (and {rest} more problem{'s' * (rest > 1)})" if rest else "")
+
+
+def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """Returns `, did you mean '...'?` for an unknown key, or the list of valid keys where none is near."""
+    current: Any = model
+    for part in location[:-1]:
+        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        if field is None:
+            return ""
+        current = field.annotation
+    if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        return ""
+    names = list(current.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), names, n=1)
+    prefix = "".join(f"{part}." for part in location[:-1])
+    return f", did you mean '{prefix}{near[0]}'?" if near else f"; known here: {', '.join(names)}"

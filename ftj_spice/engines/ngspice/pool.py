@@ -1,0 +1,105 @@
+"""Several ngspice workers side by side: one `map` over independent jobs, results in order."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from typing import Any, Self, TypeVar
+
+from ftj_spice.engines.ngspice.session import DEFAULT_TIME_LIMIT, NgspiceSession, Slot
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+Open = Callable[[str], NgspiceSession]
+
+
+class NgspiceEngine:
+    """The reference engine: libngspice in worker processes of our own.
+
+    Args:
+        jobs: Workers side by side.
+        time_limit: Seconds one request may take.
+    """
+
+    name = "ngspice"
+
+    def __init__(self, jobs: int = 1, time_limit: float = DEFAULT_TIME_LIMIT) -> None:
+        self.jobs = jobs
+        self._time_limit = time_limit
+        self._slots = [Slot() for _ in range(jobs)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the workers."""
+        for slot in self._slots:
+            slot.drop()
+
+    def open(self, netlist: str) -> NgspiceSession:
+        """Loads a netlist in the first worker.
+
+        Raises:
+            EngineError: See `NgspiceSession`.
+        """
+        return NgspiceSession(self._slots[0], netlist, self._time_limit)
+
+    def features(self) -> dict[str, Any]:
+        """Returns what the library can do: `version`, `xspice`, `osdi`, `klu`, `banner`.
+
+        Raises:
+            EngineNotFoundError: There is no library.
+        """
+        return dict(self._slots[0].worker.features)
+
+    def map(
+        self,
+        job: Callable[[Open, Task], Answer],
+        tasks: Iterable[Task],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Answer]:
+        """Runs a job on every task, each with a worker of its own at hand; the first error ends the rest.
+
+        Args:
+            job: Called with a function that opens a session, and the task. It must not depend on what ran before it
+                in the same worker, so that results don't depend on the number of workers.
+            tasks: The tasks.
+            progress: Called with the number of finished tasks.
+
+        Returns:
+            The answers in the order of the tasks.
+        """
+        free: SimpleQueue[Slot] = SimpleQueue()
+        for slot in self._slots:
+            free.put(slot)
+        done = 0
+
+        def run(task: Task) -> Answer:
+            nonlocal done
+            slot = free.get()
+            try:
+                answer = job(lambda netlist: NgspiceSession(slot, netlist, self._time_limit), task)
+            finally:
+                free.put(slot)
+            done += 1
+            if progress is not None:
+                progress(done)
+            return answer
+
+        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="ngspice")
+        futures = [pool.submit(run, task) for task in tasks]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done() and not future.cancelled() and (error := future.exception()) is not None:
+                    raise error
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            self.close()  # ends what still runs, at once
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

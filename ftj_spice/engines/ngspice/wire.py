@@ -1,0 +1,48 @@
+"""The messages between the user's process and a worker: one JSON header line, then the arrays' raw bytes.
+
+No pickle: a message holds JSON values and numeric arrays only.
+"""
+
+import json
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DTYPES = frozenset({"float64", "int64", "complex128"})
+
+
+class Disconnected(Exception):
+    """The other side closed the pipe."""
+
+
+def send(stream: BinaryIO, message: dict[str, Any], arrays: dict[str, NDArray[Any]] | None = None) -> None:
+    """Writes one message and its arrays, and flushes."""
+    payload = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    header = dict(message, arrays=[[name, a.dtype.name, list(a.shape)] for name, a in payload.items()])
+    stream.write(json.dumps(header).encode() + b"\n")
+    for array in payload.values():
+        stream.write(array.tobytes())
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Reads one message and its arrays.
+
+    Raises:
+        Disconnected: The stream ended.
+    """
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise Disconnected
+    message = json.loads(line)
+    arrays = {}
+    for name, dtype, shape in message.pop("arrays"):
+        if dtype not in _DTYPES:
+            raise Disconnected(f"array of type {dtype} on the wire")
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        data = stream.read(size)
+        if len(data) != size:
+            raise Disconnected
+        arrays[name] = np.frombuffer(data, dtype).reshape(shape)
+    return message, arrays

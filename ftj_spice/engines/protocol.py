@@ -1,0 +1,148 @@
+"""What every engine shares: analyses, results, and the shape of a session.
+
+An engine loads a netlist once and evaluates it many times: `open(netlist) -> session`, `session.alter(...)`,
+`session.run(...)`, `session.close()`.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftj_spice.device.traps import TrapHistory
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The DC solution."""
+
+    def command(self) -> str:
+        """Returns the simulator's command."""
+        return "op"
+
+    def finer(self, factor: float) -> Self:
+        """Returns the analysis itself: it has no step."""
+        return self
+
+    scale = None
+    end = 0.0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A DC sweep of one source over `0, 1, ..., points - 1`: a batch of inputs that follow the source's value.
+
+    Attributes:
+        source: Name of the swept source.
+        points: Number of points.
+    """
+
+    source: str
+    points: int
+
+    def command(self) -> str:
+        """Returns the simulator's command."""
+        return f"dc {self.source} 0 {self.points - 1} 1"
+
+    def finer(self, factor: float) -> Self:
+        """Returns the analysis itself: its points are given."""
+        return self
+
+    @property
+    def scale(self) -> str:
+        """Vector of the swept value."""
+        return "v-sweep"
+
+    @property
+    def end(self) -> float:
+        """Last value of the scale."""
+        return self.points - 1.0
+
+
+@dataclass(frozen=True)
+class Transient:
+    """A transient.
+
+    Attributes:
+        step: Suggested step in s.
+        stop: End in s.
+        max_step: Largest step in s.
+        use_initial_conditions: Starts from the given initial conditions instead of an operating point.
+    """
+
+    step: float
+    stop: float
+    max_step: float
+    use_initial_conditions: bool = False
+
+    def command(self) -> str:
+        """Returns the simulator's command."""
+        uic = " uic" if self.use_initial_conditions else ""
+        return f"tran {self.step:.12g} {self.stop:.12g} 0 {self.max_step:.12g}{uic}"
+
+    def finer(self, factor: float) -> "Transient":
+        """Returns the same transient with steps smaller by `factor`."""
+        return replace(self, step=self.step / factor, max_step=self.max_step / factor)
+
+    @property
+    def scale(self) -> str:
+        """Vector of time."""
+        return "time"
+
+    @property
+    def end(self) -> float:
+        """Last value of the scale."""
+        return self.stop
+
+
+Analysis = OperatingPoint | Sweep | Transient
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluated analysis.
+
+    Attributes:
+        vectors: Waveforms by the name they were asked for; where many runs were asked for, the runs come first.
+        engine: Simulator and version, e.g. `ngspice-39`.
+        netlist_hash: SHA-256 of the netlist, hexadecimal.
+        status: `ok`, or the rung of the convergence ladder that gave the solution.
+        history: What the traps did, where the run had traps.
+        messages: What the simulator printed.
+    """
+
+    vectors: dict[str, NDArray[Any]]
+    engine: str
+    netlist_hash: str
+    status: str = "ok"
+    history: TrapHistory | None = None
+    messages: list[str] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.vectors[name]
+
+
+def reached_end(analysis: Analysis, scale: NDArray[np.float64]) -> bool:
+    """Whether the scale vector of a run reaches the analysis' end."""
+    return bool(len(scale)) and (
+        math.isclose(float(scale[-1].real), analysis.end, rel_tol=1e-9, abs_tol=1e-15)
+        or float(scale[-1].real) > analysis.end
+    )
+
+
+class Session(Protocol):
+    """One loaded netlist."""
+
+    def alter(self, **values: float) -> None:
+        """Sets source values or element parameters, in SI units, for the runs that follow."""
+        ...
+
+    def run(self, analysis: Analysis, vectors: list[str]) -> Result:
+        """Runs one analysis and returns the named vectors."""
+        ...
+
+    def close(self) -> None:
+        """Releases the simulator."""
+        ...
