@@ -1,0 +1,1 @@
+"""Arrays of junctions: weights to conductances, read cycles, converters."""

@@ -1,0 +1,1 @@
+"""The device: card, conduction and traps, in numpy."""

@@ -6,7 +6,6 @@ where it comes from: `measured` (a publication), `derived` (how) or `estimate` (
 
 import difflib
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -125,7 +124,7 @@ class Card(Strict):
         """The card's I-V law."""
         if self.law == "linear":
             return LinearLaw()
-        assert self.voltage_scale is not None  # noqa: S101 - held by the validator
+        assert self.voltage_scale is not None
         return SinhLaw(self.voltage_scale, self.vmm_voltage)
 
     @property
@@ -169,7 +168,6 @@ def load_card(card: "str | Path | Card") -> Card:
     return _read(path)
 
 
-@cache
 def _read(path: Path) -> Card:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

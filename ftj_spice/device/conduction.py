@@ -33,7 +33,7 @@ class LinearLaw:
 
     def slope(self, conductance: ArrayLike, voltage: ArrayLike) -> NDArray[np.float64]:
         """Returns `G`."""
-        return np.broadcast_arrays(np.asarray(conductance, float), np.asarray(voltage, float))[0]
+        return np.broadcast_arrays(np.asarray(conductance, float), np.asarray(voltage, float))[0].copy()
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,8 @@ def draw_candidates(
     Raises:
         FtjSpiceError: The span holds more than `MAX_CANDIDATES` events.
     """
+    if len(streams) != len(traps):
+        raise ValueError(f"{len(traps)} traps need as many streams, not {len(streams)}")
     table = traps.table(*voltages)
     expected = float(np.sum(table[:, BOUND_RATE]) * duration)
     if expected > MAX_CANDIDATES:
@@ -170,24 +172,39 @@ def draw_candidates(
             f"{MAX_CANDIDATES:.1g}: shorten the time or lower the voltage"
         )
     occupancy = np.zeros(len(traps)) if initial_voltage is None else traps.occupancy(initial_voltage)
-    times, draws, initial = [], [], np.zeros(len(traps), np.int64)
+    times: list[NDArray[np.float64]] = []
+    draws: list[NDArray[np.float64]] = []
+    initial = np.zeros(len(traps), np.int64)
     for i, index in enumerate(streams):
         rng = generator(seed, purpose, *index)
         initial[i] = rng.random() < occupancy[i]
-        times.append(_poisson_times(rng, table[i, BOUND_RATE], duration))
-        draws.append(rng.random(len(times[-1])))
+        own_times, own_draws = _marked_poisson(rng, table[i, BOUND_RATE], duration)
+        times.append(own_times)
+        draws.append(own_draws)
     offsets = np.concatenate([[0], np.cumsum([len(t) for t in times])]).astype(np.int64)
-    return Candidates(np.concatenate(times), np.concatenate(draws), offsets, initial, table, duration, voltages)
+    empty = np.empty(0)
+    return Candidates(
+        np.concatenate([empty, *times]), np.concatenate([empty, *draws]), offsets, initial, table, duration, voltages
+    )
 
 
-def _poisson_times(rng: np.random.Generator, rate: float, duration: float) -> NDArray[np.float64]:
-    """Returns the ascending times of a Poisson process of `rate` on (0, duration]."""
+def _marked_poisson(
+    rng: np.random.Generator, rate: float, duration: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the ascending times of a Poisson process of `rate` on (0, duration], and a uniform draw for each.
+
+    Gap and draw of an event come from the stream together, so that a longer duration only adds events at the end.
+    """
     expected = rate * duration
     block = int(expected + 6.0 * np.sqrt(expected) + 16)
-    times = np.cumsum(rng.exponential(1.0 / rate, block))
-    while times[-1] < duration:  # a 6-sigma shortage: draw on
-        times = np.concatenate([times, times[-1] + np.cumsum(rng.exponential(1.0 / rate, block))])
-    return times[: np.searchsorted(times, duration, side="right")]
+    times, draws = np.zeros(1), np.zeros(1)
+    while times[-1] < duration:  # a second round only after a 6-sigma shortage
+        uniform = rng.random((block, 2))
+        gaps = -np.log1p(-uniform[:, 0]) / rate
+        times = np.concatenate([times[:-1], np.cumsum(np.concatenate([times[-1:], gaps]))])
+        draws = np.concatenate([draws, uniform[:, 1]])
+    keep = slice(1, np.searchsorted(times, duration, side="right"))
+    return times[keep], draws[keep]
 
 
 @numba.njit(cache=True, inline="always")
@@ -251,7 +268,7 @@ class TrapHistory:
         return self.times[own], self.states[own]
 
     def dwells(self, trap: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns the completed dwell times (empty, filled) of one trap in s; the first and last, cut off, are left out."""
+        """Returns the completed dwell times (empty, filled) of one trap in s, without the first and last: cut off."""
         times, states = self.of(trap)
         spans, ended = np.diff(times), states[:-1]
         return spans[ended == 0], spans[ended == 1]
@@ -283,6 +300,9 @@ def simulate(candidates: Candidates, breaks: NDArray[np.float64], voltages: NDAr
     Raises:
         FtjSpiceError: A voltage lies outside the range the candidates were drawn for.
     """
+    breaks, voltages = np.asarray(breaks, float), np.asarray(voltages, float)
+    if breaks.shape != voltages.shape or breaks[0] != 0 or np.any(np.diff(breaks) <= 0):
+        raise ValueError("breaks must ascend from 0, one voltage for each")
     low, high = candidates.voltages
     if np.min(voltages) < low or np.max(voltages) > high:
         raise FtjSpiceError(f"the bias leaves the range {low:g} to {high:g} V that the trap events were drawn for")

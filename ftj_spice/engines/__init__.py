@@ -1,0 +1,1 @@
+"""The engines: circuit simulators behind one protocol."""

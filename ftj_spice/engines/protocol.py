@@ -4,11 +4,9 @@ An engine loads a netlist once and evaluates it many times: `open(netlist) -> se
 `session.run(...)`, `session.close()`.
 """
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.device.traps import TrapHistory
@@ -26,8 +24,15 @@ class OperatingPoint:
         """Returns the analysis itself: it has no step."""
         return self
 
-    scale = None
-    end = 0.0
+    @property
+    def scale(self) -> None:
+        """There is none."""
+        return
+
+    @property
+    def end(self) -> float:
+        """There is none: 0."""
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Sweep:
     """A DC sweep of one source over `0, 1, ..., points - 1`: a batch of inputs that follow the source's value.
 
     Attributes:
-        source: Name of the swept source.
+        source: Name of the swept voltage or current source.
         points: Number of points.
     """
 
@@ -53,7 +58,7 @@ class Sweep:
     @property
     def scale(self) -> str:
         """Vector of the swept value."""
-        return "v-sweep"
+        return "i-sweep" if self.source[:1].lower() == "i" else "v-sweep"
 
     @property
     def end(self) -> float:
@@ -80,7 +85,7 @@ class Transient:
     def command(self) -> str:
         """Returns the simulator's command."""
         uic = " uic" if self.use_initial_conditions else ""
-        return f"tran {self.step:.12g} {self.stop:.12g} 0 {self.max_step:.12g}{uic}"
+        return f"tran {float(self.step)!r} {float(self.stop)!r} 0 {float(self.max_step)!r}{uic}"
 
     def finer(self, factor: float) -> "Transient":
         """Returns the same transient with steps smaller by `factor`."""
@@ -122,14 +127,6 @@ class Result:
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.vectors[name]
-
-
-def reached_end(analysis: Analysis, scale: NDArray[np.float64]) -> bool:
-    """Whether the scale vector of a run reaches the analysis' end."""
-    return bool(len(scale)) and (
-        math.isclose(float(scale[-1].real), analysis.end, rel_tol=1e-9, abs_tol=1e-15)
-        or float(scale[-1].real) > analysis.end
-    )
 
 
 class Session(Protocol):

@@ -1,0 +1,1 @@
+"""Netlists from Jinja templates: strict rendering, arrays and test benches."""

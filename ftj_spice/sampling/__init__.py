@@ -1,0 +1,1 @@
+"""The sample phase: trap noise becomes latent vectors."""

@@ -1,0 +1,1 @@
+"""The jobs people run: generate, train, replay, netlists, doctor."""

@@ -17,7 +17,8 @@ Two resolutions:
 - EVENTS: the next step is cut so that it lands on every transition (and, while the bias moves, on every candidate, so
   that acceptance sees the bias of its own time); the source then steps over `edge_time`.
 
-The callbacks share one table of array addresses, passed as ngspice's user pointer.
+The callbacks share one table of array addresses, passed as ngspice's user pointer. Between noise runs `IDLE` stands
+in for them: every EXTERNAL source at 0 V, no step touched.
 """
 
 from dataclasses import dataclass
@@ -48,12 +49,15 @@ class Resolution(IntEnum):
 _BUFFERS = (
     "times", "draws", "offsets", "table", "state", "cursor", "bias", "accepted_bias", "plus", "minus",
     "next_event", "asked", "answer", "clock", "integers", "history_time", "history_trap", "history_state",
+    "source_name",
 )  # fmt: skip
 (_TIMES, _DRAWS, _OFFSETS, _TABLE, _STATE, _CURSOR, _BIAS, _ACCEPTED_BIAS, _PLUS, _MINUS,
- _NEXT, _ASKED, _ANSWER, _CLOCK, _INTEGERS, _HTIME, _HTRAP, _HSTATE) = range(len(_BUFFERS))  # fmt: skip
+ _NEXT, _ASKED, _ANSWER, _CLOCK, _INTEGERS, _HTIME, _HTRAP, _HSTATE, _SOURCE_NAME) = range(len(_BUFFERS))  # fmt: skip
 # Entries of `clock` (seconds, volts) and `integers`.
-_ACCEPTED_TIME, _EDGE_TIME, _FLOOR, _LOW, _HIGH = range(5)
-_COUNT, _MODE, _TRANSITIONS, _OUT_OF_RANGE, _UNKNOWN_SOURCE = range(5)
+_ACCEPTED_TIME, _EDGE_TIME, _FLOOR, _LOWEST, _HIGHEST = range(5)
+_COUNT, _MODE, _TRANSITIONS, _UNKNOWN_SOURCE, _SHARED_TRAP = range(5)
+_NO_TRAP = -1  # of the last two integers
+_TABLE_SIZE = len(_BUFFERS)
 
 
 @intrinsic
@@ -78,18 +82,19 @@ def _ints(table, slot, shape):
 
 @numba.njit(inline="always")
 def _trap_number(name):
-    """Reads the digits that end a source's name; -1 where there are none."""
-    text = numba.carray(name, 256)
-    end = 0
-    while end < 256 and text[end] != 0:
-        end += 1
-    number, place = 0, 1
-    k = end - 1
-    while k >= 0 and 48 <= text[k] <= 57:
-        number += (text[k] - 48) * place
-        place *= 10
-        k -= 1
-    return number if k < end - 1 else -1
+    """Reads a source's name: the number that its last digits give (-1 where there are none), and a hash of it all."""
+    text = numba.carray(name, 1024)
+    number, digits, code, k = 0, 0, 5381, 0
+    while text[k] != 0:
+        character = np.int64(text[k])
+        code = code * 33 + character
+        if 48 <= character <= 57:
+            number = number * 10 + character - 48 if digits else character - 48
+            digits += 1
+        else:
+            digits = 0
+        k += 1
+    return (number if 0 < digits < 18 else -1), code
 
 
 @numba.njit(inline="always")
@@ -113,15 +118,20 @@ _source_signature = types.int32(
 
 @numba.cfunc(_source_signature, cache=True)
 def _source(value, time, name, ident, user):  # pragma: no cover - compiled
-    address = numba.carray(user, 18)
+    address = numba.carray(user, _TABLE_SIZE)
     integers = _ints(address, _INTEGERS, 5)
     count = integers[_COUNT]
-    trap = _trap_number(name)
+    trap, code = _trap_number(name)
     out = numba.carray(value, 1)
     if trap < 0 or trap >= count:
-        integers[_UNKNOWN_SOURCE] = 1
+        integers[_UNKNOWN_SOURCE] = max(trap, 0)
         out[0] = 0.0
         return 0
+    source_name = _ints(address, _SOURCE_NAME, count)
+    if source_name[trap] != code:
+        if source_name[trap] != 0:
+            integers[_SHARED_TRAP] = trap
+        source_name[trap] = code
     state = _ints(address, _STATE, count)
     clock = _floats(address, _CLOCK, 5)
     begin = clock[_ACCEPTED_TIME]
@@ -158,7 +168,7 @@ _data_signature = types.int32(types.CPointer(types.int64), types.int32, types.in
 @numba.cfunc(_data_signature, cache=True)
 def _accepted_data(data, count_, ident, user):  # pragma: no cover - compiled
     """Copies the bias of every trap from the accepted point's saved vectors (struct vecvaluesall)."""
-    address = numba.carray(user, 18)
+    address = numba.carray(user, _TABLE_SIZE)
     integers = _ints(address, _INTEGERS, 5)
     count = integers[_COUNT]
     head = numba.carray(data, 2)  # {int veccount; int vecindex}, pvecvalues *vecsa
@@ -174,8 +184,8 @@ def _accepted_data(data, count_, ident, user):  # pragma: no cover - compiled
         if minus[trap] >= 0:
             voltage -= numba.carray(_pointer(values[minus[trap]]), 2, np.float64)[1]
         bias[trap] = voltage
-        if voltage < clock[_LOW] or voltage > clock[_HIGH]:
-            integers[_OUT_OF_RANGE] = 1
+        clock[_LOWEST] = min(clock[_LOWEST], voltage)
+        clock[_HIGHEST] = max(clock[_HIGHEST], voltage)
     return 0
 
 
@@ -194,7 +204,7 @@ _sync_signature = types.int32(
 def _synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma: no cover - compiled
     if location != 0:
         return 0
-    address = numba.carray(user, 18)
+    address = numba.carray(user, _TABLE_SIZE)
     integers = _ints(address, _INTEGERS, 5)
     count, mode = integers[_COUNT], integers[_MODE]
     clock = _floats(address, _CLOCK, 5)
@@ -244,11 +254,39 @@ def _synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma
     return 0
 
 
+@numba.cfunc(_source_signature, cache=True)
+def _idle_source(value, time, name, ident, user):  # pragma: no cover - compiled
+    numba.carray(value, 1)[0] = 0.0
+    return 0
+
+
+@numba.cfunc(_data_signature, cache=True)
+def _idle_data(data, count_, ident, user):  # pragma: no cover - compiled
+    return 0
+
+
+@numba.cfunc(_sync_signature, cache=True)
+def _idle_synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma: no cover - compiled
+    return 0
+
+
+class _Idle:
+    """Callbacks between noise runs."""
+
+    source = _idle_source
+    accepted_data = _idle_data
+    synchronise = _idle_synchronise
+    address = 0
+
+
+IDLE = _Idle()
+
+
 @dataclass(frozen=True)
 class TrapPlan:
     """What a netlist's traps need for one transient.
 
-    Trap number i drives the EXTERNAL source whose name ends in the digits i.
+    Trap number i drives the EXTERNAL source whose name ends in the digits i: each trap exactly one source.
 
     Attributes:
         candidates: Pre-drawn events, from `ftj_spice.device.traps.draw_candidates`.
@@ -280,7 +318,7 @@ class CoSimulation:
     def __init__(self, plan: TrapPlan) -> None:
         c = plan.candidates
         count, total = len(c.initial), len(c.times)
-        clock = np.array([0.0, plan.edge_time, 1e-12, c.voltages[0] - 1e-6, c.voltages[1] + 1e-6])
+        clock = np.array([0.0, plan.edge_time, 1e-12, np.inf, -np.inf])
         self._plan = plan
         self._buffers: dict[str, NDArray[Any]] = {
             "times": np.ascontiguousarray(c.times),
@@ -297,10 +335,11 @@ class CoSimulation:
             "asked": np.full(count, -1.0),
             "answer": np.zeros(count),
             "clock": clock,
-            "integers": np.array([count, int(plan.resolution), 0, 0, 0], np.int64),
+            "integers": np.array([count, int(plan.resolution), 0, _NO_TRAP, _NO_TRAP], np.int64),
             "history_time": np.empty(total),
             "history_trap": np.empty(total, np.int64),
             "history_state": np.empty(total, np.int64),
+            "source_name": np.zeros(count, np.int64),
         }
         self._addresses = np.array([self._buffers[name].ctypes.data for name in _BUFFERS], np.int64)
 
@@ -320,14 +359,25 @@ class CoSimulation:
             self._buffers[side][:] = [-1 if node == "0" else position[node.lower()] for node in nodes]
 
     @property
-    def out_of_range(self) -> bool:
-        """Whether a cell's bias left the range its events were drawn for."""
-        return bool(self._buffers["integers"][_OUT_OF_RANGE])
+    def bias_range(self) -> tuple[float, float]:
+        """Lowest and highest bias that a cell had at an accepted point, in V."""
+        lowest, highest = self._buffers["clock"][[_LOWEST, _HIGHEST]]
+        return float(lowest), float(highest)
 
     @property
-    def unknown_source(self) -> bool:
-        """Whether ngspice asked for a source that belongs to no trap."""
-        return bool(self._buffers["integers"][_UNKNOWN_SOURCE])
+    def misfit(self) -> str | None:
+        """What does not fit between the plan's traps and the netlist's EXTERNAL sources."""
+        integers = self._buffers["integers"]
+        count = integers[_COUNT]
+        if integers[_UNKNOWN_SOURCE] != _NO_TRAP:
+            number = f"number {integers[_UNKNOWN_SOURCE]}" if integers[_UNKNOWN_SOURCE] else "without a number"
+            return f"the netlist has an EXTERNAL source {number}, but the trap plan holds traps 0 to {count - 1}"
+        if integers[_SHARED_TRAP] != _NO_TRAP:
+            return f"two EXTERNAL sources of the netlist have the number of trap {integers[_SHARED_TRAP]}"
+        idle = np.flatnonzero(self._buffers["source_name"] == 0)
+        if len(idle):
+            return f"the netlist has no EXTERNAL source for trap {idle[0]}"
+        return None
 
     def finish(self, time: float) -> None:
         """Commits the last accepted step: ngspice does not synchronise after the final point."""

@@ -53,7 +53,7 @@ def find_library() -> str:
     if found:
         return found
     raise EngineNotFoundError(
-        f"ngspice's shared library is not installed: run '{install_hint()}', or set {LIBRARY_VARIABLE} to libngspice's path"
+        f"ngspice's shared library is not installed: run '{install_hint()}', or set {LIBRARY_VARIABLE} to its path"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Self, TypeVar
 
 from ftj_spice.engines.ngspice.session import DEFAULT_TIME_LIMIT, NgspiceSession, Slot
@@ -75,6 +76,7 @@ class NgspiceEngine:
         for slot in self._slots:
             free.put(slot)
         done = 0
+        lock = Lock()
 
         def run(task: Task) -> Answer:
             nonlocal done
@@ -83,23 +85,28 @@ class NgspiceEngine:
                 answer = job(lambda netlist: NgspiceSession(slot, netlist, self._time_limit), task)
             finally:
                 free.put(slot)
-            done += 1
-            if progress is not None:
-                progress(done)
+            with lock:
+                done += 1
+                if progress is not None:
+                    progress(done)
             return answer
 
         pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="ngspice")
-        futures = [pool.submit(run, task) for task in tasks]
         try:
+            futures = [pool.submit(run, task) for task in tasks]
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
-                if future.done() and not future.cancelled() and (error := future.exception()) is not None:
+                if future.done() and (error := future.exception()) is not None:
                     raise error
             return [future.result() for future in futures]
         except BaseException:
-            for future in futures:
-                future.cancel()
-            self.close()  # ends what still runs, at once
+            pool.shutdown(wait=False, cancel_futures=True)
+            for slot in self._slots:
+                slot.stop()  # ends what still runs, at once
+            pool.shutdown(wait=True)
+            self.close()
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=True)
+            for slot in self._slots:
+                slot.restart()

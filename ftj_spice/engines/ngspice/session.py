@@ -1,15 +1,20 @@
 """A loaded netlist in an ngspice worker: alter values, run many times, get numpy arrays.
 
 The session keeps the netlist and the altered values, so that a worker that died can be replaced and its request asked
-once more. A run that does not converge climbs a ladder before it gives up:
+once more. A run that does not converge climbs a ladder before it gives up; each rung keeps what the ones before added,
+and starts from the freshly loaded netlist:
 
 1. as given;
 2. more Newton iterations per point (`itl1 itl2 itl4`);
 3. fixed gmin and source stepping for the operating point (`gminsteps srcsteps`);
 4. transient steps smaller by ten.
+
+What a rung added is gone at the next run.
 """
 
 import hashlib
+import math
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -25,16 +30,30 @@ from ftj_spice.engines.errors import (
     BiasRangeError,
     ConvergenceError,
     EngineError,
+    NetlistError,
     WorkerCrashError,
     WorkerTimeoutError,
 )
 from ftj_spice.engines.ngspice.cosim import TrapPlan
-from ftj_spice.engines.ngspice.messages import clean, looks_refused, netlist_error, simulation_error
+from ftj_spice.engines.ngspice.messages import (
+    clean,
+    is_empty,
+    last_words,
+    looks_refused,
+    netlist_error,
+    simulation_error,
+)
 from ftj_spice.engines.ngspice.process import RequestFailedError, WorkerLostError, WorkerProcess
-from ftj_spice.engines.protocol import Analysis, Result, Transient, reached_end
+from ftj_spice.engines.protocol import Analysis, Result, Sweep, Transient
 
 DEFAULT_TIME_LIMIT = 600.0
 """Seconds a request may take before its worker is replaced."""
+
+BIAS_TOLERANCE = 1e-6
+"""A cell's voltage may leave the range of its trap events by this much, in V."""
+
+_ELEMENT = re.compile(r"[A-Za-z@][\w.:#@\[\]$+-]*")
+_END = re.compile(r"(?im)^[ \t]*\.end[ \t]*$")
 
 
 @dataclass(frozen=True)
@@ -55,30 +74,54 @@ LADDER = (
 
 
 class Slot:
-    """A place for one worker; starts it on first use and replaces it after a loss."""
+    """A place for one worker; starts it on first use and replaces it after a loss.
+
+    Attributes:
+        holder: The session whose netlist the worker holds.
+    """
 
     def __init__(self) -> None:
         self._worker: WorkerProcess | None = None
+        self._stopped = False
+        self.holder: object = None
 
     @property
     def worker(self) -> WorkerProcess:
         """The running worker."""
+        if self._worker is not None and self._worker.closed:
+            self.drop()
+        if self._stopped:
+            raise EngineError("the engine was stopped")
         if self._worker is None:
             self._worker = WorkerProcess()
         return self._worker
 
     def drop(self) -> None:
         """Ends the worker, if there is one."""
+        self.holder = None
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+    def stop(self) -> None:
+        """Ends what runs here, from another thread; no further worker starts until `restart`."""
+        self._stopped = True
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
+    def restart(self) -> None:
+        """Lets workers start again."""
+        self._stopped = False
 
 
 class NgspiceSession:
     """One netlist, loaded in the worker of a slot.
 
+    Several sessions may share a slot: each loads its netlist again when it finds another's there.
+
     Args:
-        slot: Where the worker lives; one session at a time per slot.
+        slot: Where the worker lives.
         netlist: The netlist's text.
         time_limit: Seconds one request may take.
 
@@ -87,13 +130,15 @@ class NgspiceSession:
     """
 
     def __init__(self, slot: Slot, netlist: str, time_limit: float = DEFAULT_TIME_LIMIT) -> None:
+        if is_empty(netlist):
+            raise NetlistError("the netlist is empty: it holds no element")
         self._slot = slot
         self._netlist = netlist
         self._hash = hashlib.sha256(netlist.encode()).hexdigest()
         self._time_limit = time_limit
         self._altered: dict[str, float] = {}
+        self._pending: dict[str, float] = {}  # altered, but not yet in the worker's circuit
         self._load_output: list[str] = []
-        self._loaded_in: WorkerProcess | None = None
         self._ask_twice(None)
 
     def __enter__(self) -> Self:
@@ -114,18 +159,29 @@ class NgspiceSession:
 
     def close(self) -> None:
         """Leaves the worker to the next session."""
-        self._loaded_in = None
+        self._forget()
 
     def alter(self, **values: float) -> None:
         """Sets source values or element parameters for the runs that follow.
 
         Args:
             **values: SI values by element name, e.g. `vrow3=0.5`.
+
+        Raises:
+            EngineError: A name is none, or a value is not finite. That the netlist has no such element shows at the
+                next run.
         """
-        self._altered.update({name: float(value) for name, value in values.items()})
+        checked = {_element(name): float(value) for name, value in values.items()}
+        for name, value in checked.items():
+            if not math.isfinite(value):
+                raise EngineError(f"'{name}' can't be altered to {value}")
+        self._altered |= checked
+        self._pending |= checked
 
     def run(self, analysis: Analysis, vectors: Sequence[str]) -> Result:
         """Runs one analysis.
+
+        EXTERNAL sources stand at 0 V: the traps are empty.
 
         Args:
             analysis: What to run.
@@ -142,6 +198,8 @@ class NgspiceSession:
     ) -> Result:
         """Runs one analysis once per row of `values`, without a round trip in between.
 
+        The last row stays for the runs that follow, as with `alter`.
+
         Args:
             analysis: What to run.
             vectors: Names of the vectors to return; each comes back with shape `(runs, points)`.
@@ -149,10 +207,17 @@ class NgspiceSession:
             values: Their values, shape `(runs, len(names))`.
 
         Raises:
+            ValueError: `values` does not have one column per name, or no row.
             EngineError: As in `run`.
         """
         values = np.atleast_2d(np.asarray(values, float))
-        result = self._climb(analysis, list(vectors), runs=len(values), names=list(names), values=values)
+        names = [_element(name) for name in names]
+        if values.ndim != 2 or values.shape[1] != len(names) or not len(values):
+            raise ValueError(f"{len(names)} names need values of shape (runs, {len(names)}), not {values.shape}")
+        if not np.all(np.isfinite(values)):
+            raise EngineError("an element can't be altered to a value that is not finite")
+        result = self._climb(analysis, list(vectors), runs=len(values), names=names, values=values)
+        self._altered |= dict(zip(names, values[-1].tolist(), strict=True))
         if len(values) == 1:
             stacked = {name: vector[np.newaxis] for name, vector in result.vectors.items()}
             return Result(stacked, result.engine, result.netlist_hash, result.status, None, result.messages)
@@ -165,9 +230,13 @@ class NgspiceSession:
 
         Raises:
             BiasRangeError: A cell's voltage left the range that its trap events were drawn for.
-            EngineError: As in `run`.
+            EngineError: As in `run`; or sources, nodes or time span of plan and netlist don't fit.
         """
         c = plan.candidates
+        if analysis.stop > c.duration * (1.0 + 1e-9):
+            raise EngineError(
+                f"the trap events were drawn for {c.duration:g} s, but the transient takes {analysis.stop:g} s"
+            )
         arrays = {name: getattr(c, name) for name in ("times", "draws", "offsets", "initial", "table")}
         message = {
             "plan": {
@@ -190,42 +259,61 @@ class NgspiceSession:
         values: NDArray[np.float64],
         noise: tuple[dict[str, Any], dict[str, NDArray[Any]], TrapPlan] | None = None,
     ) -> Result:
-        failure: EngineError | None = None
+        if isinstance(analysis, Sweep):
+            _element(analysis.source)
+        failure: tuple[EngineError, list[str], str] | None = None
         options: list[str] = []
         for rung in LADDER:
             if rung.step_division != 1.0 and not isinstance(analysis, Transient):
                 continue
             options += rung.options
             attempt = analysis.finer(rung.step_division)
-            wanted = [*([analysis.scale] if analysis.scale and analysis.scale not in vectors else []), *vectors]
-            request: dict[str, Any] = {"analysis": attempt.command(), "vectors": wanted}
-            if noise is None:
-                request |= {"verb": "run", "alters": names, "runs": runs}
-                arrays = {"values": values} if names else {}
-            else:
+            command = attempt.command()
+            request: dict[str, Any] = {
+                "verb": "run",
+                "analysis": command,
+                "scale": analysis.scale,
+                "end": analysis.end,
+                "vectors": vectors,
+                "options": options,
+                "alters": names,
+                "runs": runs,
+            }
+            arrays = {"values": values} if names else {}
+            if noise is not None:
                 request |= {"verb": "simulate"} | noise[0]
                 arrays = noise[1]
             try:
-                answer, result = self._ask_twice(request, arrays, options)
-                if analysis.scale and not reached_end(attempt, np.atleast_2d(result[analysis.scale])[-1]):
-                    raise RequestFailedError("it stopped before its end", answer["output"])
+                answer, result = self._ask_twice(request, arrays)
             except RequestFailedError as refused:
-                self._loaded_in = None  # whatever state the failure left behind, the next request starts afresh
-                refused_netlist = looks_refused(refused.output)
-                error = (
-                    netlist_error([*self._load_output, *refused.output], None)
-                    if refused_netlist
-                    else simulation_error(refused.reason, refused.output, None)
-                )
+                self._forget()  # whatever state the failure left behind, the next request starts afresh
+                error = self._translate(refused)
                 if not isinstance(error, ConvergenceError):
-                    raise type(error)(str(error), self._keep(refused.output)) from None
-                failure = failure or type(error)(str(error), self._keep(refused.output))
+                    raise type(error)(str(error), self._keep(refused.output, command)) from None
+                failure = failure or (error, refused.output, command)
                 continue
+            self._pending.clear()
             if options:
-                self._loaded_in = None  # the rung's options must not stay
-            return self._result(answer, result, vectors, rung, noise)
+                self._forget()  # the rung's options must not stay
+            return self._result(answer, result, vectors, rung, noise, command)
         assert failure is not None
-        raise failure
+        error, output, command = failure
+        raise type(error)(str(error), self._keep(output, command))
+
+    def _translate(self, refused: RequestFailedError) -> EngineError:
+        """Turns a failed request into the error that the user sees."""
+        if refused.kind == "alter":
+            self._altered.pop(refused.reason, None)
+            return NetlistError(f"'{refused.reason}' can't be altered: {last_words(refused.output)}")
+        if refused.kind == "vector":
+            return EngineError(f"the simulation gave {refused.reason}: the netlist has or saves no such vector")
+        if refused.kind == "length":
+            return EngineError(f"{refused.reason}: run them one by one, or on a fixed grid (.options interp)")
+        if refused.kind == "trap":
+            return NetlistError(refused.reason)
+        if looks_refused(refused.output):
+            return netlist_error([*self._load_output, *refused.output], self._netlist, None)
+        return simulation_error(refused.reason, refused.output, None)
 
     def _result(
         self,
@@ -234,10 +322,19 @@ class NgspiceSession:
         vectors: list[str],
         rung: Rung,
         noise: tuple[Any, Any, TrapPlan] | None,
+        command: str,
     ) -> Result:
         history = None
         if noise is not None:
             candidates = noise[2].candidates
+            low, high = candidates.voltages
+            lowest, highest = answer["bias_range"]
+            if lowest < low - BIAS_TOLERANCE or highest > high + BIAS_TOLERANCE:
+                raise BiasRangeError(
+                    f"the cells' voltages spanned {lowest:.4g} to {highest:.4g} V, but their trap events were drawn "
+                    f"for {low:g} to {high:g} V: draw them for a wider range",
+                    self._keep(answer["output"], command),
+                )
             history = TrapHistory(
                 result["history_initial"],
                 result["history_times"],
@@ -245,12 +342,6 @@ class NgspiceSession:
                 result["history_states"],
                 candidates.duration,
             )
-            if answer["out_of_range"]:
-                low, high = candidates.voltages
-                raise BiasRangeError(
-                    f"a cell's voltage left the range {low:g} to {high:g} V that its trap events were drawn for: "
-                    "draw them for a wider range"
-                )
         return Result(
             {name: result[name] for name in vectors},
             self.engine,
@@ -261,70 +352,83 @@ class NgspiceSession:
         )
 
     def _ask_twice(
-        self,
-        request: dict[str, Any] | None,
-        arrays: dict[str, NDArray[Any]] | None = None,
-        options: Sequence[str] = (),
+        self, request: dict[str, Any] | None, arrays: dict[str, NDArray[Any]] | None = None
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Asks the worker, on a fresh one once more where it is lost; `None` only loads."""
         for attempt in (1, 2):
             loading = True
             try:
-                self._prepare(options)
+                self._load()
                 loading = False
                 if request is None:
                     return {}, {}
-                return self._slot.worker.ask(
-                    request["verb"], self._time_limit, {k: v for k, v in request.items() if k != "verb"}, arrays
-                )
+                message = {key: value for key, value in request.items() if key != "verb"}
+                message["settings"] = list(self._pending.items())
+                return self._slot.worker.ask(request["verb"], self._time_limit, message, arrays)
             except WorkerLostError as lost:
                 self._slot.drop()
-                self._loaded_in = None
                 if attempt == 1:
                     continue
-                raise self._lost(lost, loading) from None
-            except BaseException as error:
-                if not isinstance(error, RequestFailedError | EngineError):
-                    self._slot.drop()  # interrupted in the middle of an answer
-                raise
+                raise self._lost(lost, loading, request["analysis"] if request else "load") from None
         raise AssertionError("unreachable")
 
-    def _prepare(self, options: Sequence[str]) -> None:
-        """Loads the netlist where the worker does not hold it, and applies alters and options."""
+    def _load(self) -> None:
+        """Loads the netlist where the worker does not hold it."""
         worker = self._slot.worker
-        if self._loaded_in is not worker:
-            netlist = self._netlist
-            if worker.features["klu"]:
-                head, rest = netlist.split("\n", 1)
-                netlist = f"{head}\n.options klu\n{rest}"
-            try:
-                answer, _ = worker.ask("load", self._time_limit, {"netlist": netlist})
-            except RequestFailedError as refused:
-                raise netlist_error(refused.output, self._keep(refused.output)) from None
-            self._load_output = answer["output"]
-            if looks_refused(self._load_output):
-                raise netlist_error(self._load_output, self._keep(self._load_output))
-            self._loaded_in = worker
-        commands = [f"alter {name} = {value:.17g}" for name, value in self._altered.items()]
-        if commands or options:
-            worker.ask("options", self._time_limit, {"commands": [*commands, *options]})
+        if self._slot.holder is self:
+            return
+        netlist = self._netlist
+        if worker.features["klu"]:
+            netlist = _END.sub(".options klu\n.end", netlist, count=1)
+        self._slot.holder = None
+        self._pending = dict(self._altered)
+        try:
+            answer, _ = worker.ask("load", self._time_limit, {"netlist": netlist})
+        except RequestFailedError as refused:
+            kept = self._keep(refused.output, "load")
+            raise netlist_error(refused.output, self._netlist, kept) from None
+        self._load_output = answer["output"]
+        if looks_refused(self._load_output):
+            raise netlist_error(self._load_output, self._netlist, self._keep(self._load_output, "load"))
+        self._slot.holder = self
 
-    def _lost(self, lost: WorkerLostError, loading: bool) -> EngineError:
+    def _forget(self) -> None:
+        """Makes the next request load the netlist again."""
+        if self._slot.holder is self:
+            self._slot.holder = None
+
+    def _lost(self, lost: WorkerLostError, loading: bool, command: str) -> EngineError:
         output = lost.log.splitlines()
-        kept = self._keep(output)
+        kept = self._keep(output, command)
         if lost.timed_out:
-            return WorkerTimeoutError(f"ngspice took longer than {self._time_limit:g} s, twice", kept)
-        if loading and any("netlist" in line.lower() for line in output):
-            return netlist_error(output, kept)
-        last = next((line for line in reversed(clean(output))), "no message")
-        return WorkerCrashError(f"ngspice's worker died twice on the same task ({last})", kept)
+            return WorkerTimeoutError(f"ngspice took longer than {self._time_limit:g} s, twice ({command})", kept)
+        left = any(line.startswith("ngspice left with") for line in output)
+        if left and loading:
+            return netlist_error(output, self._netlist, kept)
+        if left:
+            return WorkerCrashError(f"ngspice left, twice on the same task ({command}): {last_words(output)}", kept)
+        last = next(reversed(clean(output)), "no message")
+        return WorkerCrashError(f"ngspice's worker died twice on the same task ({command}; last words: {last})", kept)
 
-    def _keep(self, output: Sequence[str]) -> Path:
+    def _keep(self, output: Sequence[str], command: str) -> Path:
         """Writes netlist and log where the user finds them."""
         folder = Path(tempfile.mkdtemp(prefix="ftj-spice-failed-"))
         (folder / "netlist.cir").write_text(self._netlist, encoding="utf-8")
-        (folder / "engine.log").write_text("\n".join(clean(list(output))) + "\n", encoding="utf-8")
+        alters = [f"* alter {name} = {value!r}" for name, value in self._altered.items()]
+        log = [*alters, f"* {command}", *clean(output)]
+        (folder / "engine.log").write_text("\n".join(log) + "\n", encoding="utf-8")
         return folder
+
+
+def _element(name: str) -> str:
+    """Returns an element's name, as ngspice knows it, after a check that it is one.
+
+    Raises:
+        EngineError: It is none: it would change the command it is put into.
+    """
+    if not _ELEMENT.fullmatch(name):
+        raise EngineError(f"{name!r} is no element's name")
+    return name.lower()
 
 
 def discard(kept: Path | None) -> None:

@@ -4,11 +4,15 @@
 
 The parent writes requests to standard input and reads answers from the worker's original standard output (see
 `wire`); whatever ngspice itself prints goes to standard error. libngspice is global state that may crash or exit:
-here it takes nobody with it.
+here it takes nobody with it. When the parent goes, the worker goes too, even in the middle of a run.
 """
 
+import contextlib
+import math
 import os
+import select
 import sys
+import threading
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +20,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ftj_spice.device.traps import Candidates
 from ftj_spice.engines.ngspice import wire
+from ftj_spice.engines.ngspice.cosim import IDLE, CoSimulation, Resolution, TrapPlan
+
+_LOGGED_LINES = 200  # lines of one request that also go to standard error, for the log of a worker that is lost
+_KEPT_LINES = 4000  # lines of one request that are kept at each end; what a long run prints between is dropped
 
 
 @dataclass
 class Failure(Exception):  # noqa: N818 - travels to the parent, which turns it into a typed error
-    """A request that ngspice could not fulfil, with what it printed meanwhile."""
+    """A request that ngspice could not fulfil, with what it printed meanwhile.
 
+    `kind` is `library` (can't be loaded), `load` (netlist refused), `alter` (no such element), `run` (no result),
+    `vector` (a result, but without this vector), `length` (runs of unequal length) or `trap` (sources or nodes don't
+    fit the plan).
+    """
+
+    kind: str
     reason: str
     output: list[str] = field(default_factory=list)
 
@@ -33,6 +48,9 @@ class Ngspice:
     PySpice loads the library and declares its interface; commands and vectors go through its cffi handle, because the
     binding's own `plot()` costs milliseconds and memory per run. A second `ngSpice_Init` puts our callbacks in place:
     the user pointer is then free for the noise callbacks' address table.
+
+    ngspice never forgets that a callback was once given: between noise runs there are idle ones, from the start, so
+    that a plain run gives the same result whatever ran before it.
     """
 
     def __init__(self, library: str) -> None:
@@ -41,15 +59,16 @@ class Ngspice:
             from PySpice.Spice.NgSpice import Shared
         Shared._module_logger.disabled = True
         Shared.NgSpiceShared._logger.disabled = True
-        Shared.NgSpiceShared.LIBRARY_PATH = library
+        Shared.NgSpiceShared.LIBRARY_PATH = library.replace("{", "{{").replace("}", "}}")  # PySpice formats it
         binding = Shared.NgSpiceShared.new_instance(send_data=True)  # without, ngspice never reports points again
         self.version = binding.ngspice_version
         self._ffi: Any = Shared.ffi
         self._lib: Any = binding._ngspice_shared
         self._binding = binding
         self.output: list[str] = []
-        self.init_vectors: list[str] = []
-        self.on_init: Any = None
+        self._logged = 0
+        self._cosimulation: CoSimulation | None = None
+        self.unsaved: str | None = None
         ffi = self._ffi
         self._callbacks = (
             ffi.callback("int (char *, int, void *)", self._keep_line),
@@ -58,57 +77,70 @@ class Ngspice:
             ffi.callback("int (pvecinfoall, int, void *)", self._vectors_known),
             ffi.callback("int (bool, int, void *)", lambda running, ident, user: 0),
         )
-        self._ignore_data = ffi.callback("int (pvecvaluesall, int, int, void *)", lambda data, count, ident, user: 0)
         self.detach_noise()
         self.command("set num_threads=1")
         self.command("set nomoremode")
         self.command("set ngbehavior=")
         self.command("unset ngbehavior")
 
-    def _attach(self, source: Any, data: Any, sync: Any, user: Any) -> None:
+    def _attach(self, callbacks: Any) -> None:
         char, stat, leave, init_data, background = self._callbacks
+        cast, null = self._ffi.cast, self._ffi.NULL
+        user = cast("void *", callbacks.address)
+        data = cast("SendData *", callbacks.accepted_data.address)
         self._lib.ngSpice_Init(char, stat, leave, data, init_data, background, user)
-        self._lib.ngSpice_Init_Sync(source, self._ffi.NULL, sync, self._ffi.NULL, self._ffi.NULL)
+        source = cast("GetVSRCData *", callbacks.source.address)
+        self._lib.ngSpice_Init_Sync(source, null, cast("GetSyncData *", callbacks.synchronise.address), null, null)
 
-    def attach_noise(self, cosimulation: Any) -> None:
+    def attach_noise(self, cosimulation: CoSimulation) -> None:
         """Puts the native noise callbacks in place for the next runs."""
-        cast = self._ffi.cast
-        self._attach(
-            cast("GetVSRCData *", cosimulation.source.address),
-            cast("SendData *", cosimulation.accepted_data.address),
-            cast("GetSyncData *", cosimulation.synchronise.address),
-            cast("void *", cosimulation.address),
-        )
-        self.on_init = cosimulation.bind
+        self._cosimulation = cosimulation
+        self.unsaved = None
+        self._attach(cosimulation)
 
     def detach_noise(self) -> None:
-        """Takes the noise callbacks out again."""
-        null = self._ffi.NULL
-        self.on_init = None
-        self._attach(null, self._ignore_data, null, null)
+        """Takes the noise callbacks out again: EXTERNAL sources stand at 0."""
+        self._cosimulation = None
+        self._attach(IDLE)
 
     def _keep_line(self, message: Any, ident: int, user: Any) -> int:
-        self.output.append(self._ffi.string(message).decode("utf-8", "replace"))
+        line = self._ffi.string(message).decode("utf-8", "replace")
+        self.output.append(line)
+        if len(self.output) > 2 * _KEPT_LINES:
+            del self.output[_KEPT_LINES:-_KEPT_LINES]
+        if self._logged < _LOGGED_LINES:
+            self._logged += 1
+            os.write(2, (line + "\n").encode())
         return 0
 
+    def new_log(self) -> None:
+        """Begins standard error afresh, where it is the parent's file: it holds one request only."""
+        self._logged = 0
+        self.output.clear()
+        with contextlib.suppress(OSError):
+            os.ftruncate(2, 0)
+
     def _exit(self, status: int, immediate: bool, quit_: bool, ident: int, user: Any) -> int:
-        sys.stderr.write("\n".join([*self.output, f"ngspice left with status {status}"]) + "\n")
-        sys.stderr.flush()
+        tail = self.output[-50:] if self._logged >= _LOGGED_LINES else []
+        os.write(2, ("\n".join([*tail, f"ngspice left with status {status}"]) + "\n").encode())
         os._exit(70)  # the library is unusable from here on; the parent starts another worker
 
     def _vectors_known(self, data: Any, ident: int, user: Any) -> int:
-        names = [self._ffi.string(data.vecs[i].vecname).decode() for i in range(data.veccount)]
-        self.init_vectors = names
-        if self.on_init is not None:
+        if self._cosimulation is not None:
+            names = [self._ffi.string(data.vecs[i].vecname).decode() for i in range(data.veccount)]
             try:
-                self.on_init(names)
+                self._cosimulation.bind(names)
             except KeyError as error:
-                self.output.append(f"Error: node {error} is not among the saved vectors")
+                self.unsaved = str(error.args[0])
         return 0
 
     def command(self, text: str) -> int:
         """Runs one ngspice command."""
         return self._lib.ngSpice_Command(text.encode())
+
+    def forget_commands(self) -> None:
+        """Frees the commands so far, which ngspice keeps: hundreds of bytes each."""
+        self._lib.ngSpice_Command(self._ffi.NULL)
 
     def circuit(self, lines: list[str]) -> int:
         """Loads a netlist."""
@@ -117,8 +149,22 @@ class Ngspice:
         return self._lib.ngSpice_Circ(ffi.new("char *[]", [*keep, ffi.NULL]))
 
     def plot(self) -> str:
-        """Returns the name of the current plot."""
+        """Returns the name of the current plot; `const` where no analysis left one."""
         return self._ffi.string(self._lib.ngSpice_CurPlot()).decode()
+
+    def has_result(self) -> bool:
+        """Whether the last analysis left a vector with points."""
+        plot = self.plot()
+        if plot == "const":
+            return False
+        names = self._lib.ngSpice_AllVecs(plot.encode())
+        k = 0
+        while names != self._ffi.NULL and names[k] != self._ffi.NULL:
+            info = self._lib.ngGet_Vec_Info(names[k])
+            if info != self._ffi.NULL and info.v_length:
+                return True
+            k += 1
+        return False
 
     def vector(self, name: str) -> NDArray[Any] | None:
         """Returns a copy of a vector of the current plot, or None where there is none."""
@@ -130,25 +176,32 @@ class Ngspice:
         return np.frombuffer(self._ffi.buffer(info.v_compdata, info.v_length * 16), np.complex128).copy()
 
 
+def reached_end(scale: NDArray[Any] | None, end: float) -> bool:
+    """Whether a run's scale vector reaches the analysis' end."""
+    if scale is None:
+        return False
+    last = float(scale[-1].real)
+    return last > end or math.isclose(last, end, rel_tol=1e-9)
+
+
 class Worker:
     """Answers requests; each public method is one request of the same name."""
 
     def __init__(self, ngspice: Ngspice) -> None:
         self._ng = ngspice
-        self._loaded = False
 
     def probe(self) -> dict[str, Any]:
         """What the library can do, asked of the library itself."""
         ng = self._ng
-        ng.output.clear()
+        ng.new_log()
         ng.command("version -f")
         version = list(ng.output)
-        ng.output.clear()
+        ng.new_log()
         ng.command("osdi")  # unknown where ngspice was built without it
         osdi = not any("no such command" in line.lower() for line in ng.output)
-        ng.output.clear()
-        ng.circuit(["probe", "v1 a 0 1", "r1 a 0 1", ".options klu", ".op", ".end"])
-        ng.command("run")
+        ng.new_log()
+        ng.circuit(["probe", "v1 a 0 1", "r1 a 0 1", ".options klu", ".end"])
+        ng.command("op")
         klu = any("klu" in line.lower() and "direct linear" in line.lower() for line in [*ng.output, *version])
         ng.command("remcirc")
         ng.command("destroy all")
@@ -158,51 +211,70 @@ class Worker:
     def load(self, netlist: str) -> dict[str, Any]:
         """Loads a netlist in place of the one before."""
         ng = self._ng
-        if self._loaded:
-            ng.command("remcirc")
-            ng.command("destroy all")
-            self._loaded = False
-        ng.output.clear()
+        ng.command("remcirc")
+        ng.command("destroy all")
+        ng.forget_commands()
+        ng.new_log()
         if ng.circuit(netlist.splitlines()):
-            raise Failure("load", list(ng.output))
-        self._loaded = True
-        return {"output": self._lines()}
-
-    def options(self, commands: list[str]) -> dict[str, Any]:
-        """Runs `option ...`-like commands on the loaded circuit."""
-        for command in commands:
-            self._ng.command(command)
+            raise Failure("load", "the netlist is refused", list(ng.output))
         return {"output": self._lines()}
 
     def run(
         self,
         analysis: str,
+        scale: str | None,
+        end: float,
         vectors: list[str],
+        settings: list[tuple[str, float]],
+        options: list[str],
         alters: list[str],
         runs: int,
         arrays: dict[str, NDArray[Any]],
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Runs one analysis `runs` times, before each the alters; returns the vectors, stacked where runs > 1."""
+        """Runs one analysis `runs` times, before each the alters; returns the vectors, stacked where runs > 1.
+
+        Args:
+            analysis: The command.
+            scale: The vector that must reach `end`; none where the analysis has no scale.
+            end: See `scale`.
+            vectors: Vectors to return.
+            settings: Elements to alter once, before the first run, with their values.
+            options: Commands to run once, before the first run.
+            alters: Elements to alter before each run.
+            runs: How many runs.
+            arrays: `values`, shape `(runs, len(alters))`, where there are alters.
+
+        Raises:
+            Failure: A run gave no result.
+        """
         ng = self._ng
-        ng.output.clear()
+        ng.new_log()
+        for name, value in settings:
+            self._alter(name, value)
+        for command in options:
+            ng.command(command)
         values = arrays.get("values")
         collected: list[list[NDArray[Any]]] = [[] for _ in vectors]
         for k in range(runs):
-            for j, name in enumerate(alters):
-                assert values is not None
-                ng.command(f"alter {name} = {values[k, j]:.17g}")
+            if k:
+                ng.output.clear()
+            which = f" (run {k + 1} of {runs})" if runs > 1 else ""
+            if values is not None:
+                for name, value in zip(alters, values[k].tolist(), strict=True):
+                    self._alter(name, value)
             ng.command(analysis)
+            if scale is not None and not reached_end(ng.vector(scale), end):
+                raise Failure("run", f"it stopped before its end{which}", self._lines())
             for column, name in zip(collected, vectors, strict=True):
                 vector = ng.vector(name)
                 if vector is None:
-                    raise Failure(f"run {k + 1} of {runs} gave no {name}" if runs > 1 else f"no {name}", self._lines())
+                    kind = "vector" if ng.has_result() else "run"
+                    raise Failure(kind, f"no {name}{which}", self._lines())
                 column.append(vector)
             ng.command("destroy all")
-            if k < runs - 1:
-                ng.output.clear()
-        lengths = {len(vector) for column in collected for vector in column}
-        if runs > 1 and len(lengths) != 1:
-            raise Failure("runs of unequal length", self._lines())
+            ng.forget_commands()
+        if runs > 1 and len({len(vector) for column in collected for vector in column}) > 1:
+            raise Failure("length", "the runs have different numbers of points", self._lines())
         result = {
             name: (column[0] if runs == 1 else np.stack(column))
             for name, column in zip(vectors, collected, strict=True)
@@ -210,12 +282,9 @@ class Worker:
         return {"output": self._lines()}, result
 
     def simulate(
-        self, analysis: str, vectors: list[str], plan: dict[str, Any], arrays: dict[str, NDArray[Any]]
+        self, plan: dict[str, Any], arrays: dict[str, NDArray[Any]], **request: Any
     ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Runs one transient with trap noise; see `cosim`."""
-        from ftj_spice.device.traps import Candidates
-        from ftj_spice.engines.ngspice.cosim import CoSimulation, Resolution, TrapPlan
-
+        """Runs one transient with trap noise; see `cosim`. Further arguments as in `run`."""
         candidates = Candidates(
             **{name: arrays[name] for name in ("times", "draws", "offsets", "initial", "table")},
             duration=plan["duration"],
@@ -230,20 +299,39 @@ class Worker:
                 plan["edge_time"],
             )
         )
+        request["vectors"] = ["time", *(name for name in request["vectors"] if name != "time")]
         self._ng.attach_noise(cosimulation)
         try:
-            answer, result = self.run(analysis, ["time", *vectors], [], 1, {})
+            answer, result = self.run(**request, arrays={})
+        except Failure as failure:
+            if self._ng.unsaved is not None:
+                raise Failure("trap", self._unsaved(), failure.output) from None
+            raise
         finally:
             self._ng.detach_noise()
+        if self._ng.unsaved is not None:
+            raise Failure("trap", self._unsaved(), answer["output"])
         cosimulation.finish(result["time"][-1])
-        if cosimulation.unknown_source:
-            raise Failure("external source without a trap", answer["output"])
+        misfit = cosimulation.misfit
+        if misfit is not None:
+            raise Failure("trap", misfit, answer["output"])
         history = cosimulation.history()
         result["history_initial"] = history.initial
         result["history_times"] = history.times
         result["history_traps"] = history.traps
         result["history_states"] = history.states
-        return dict(answer, out_of_range=cosimulation.out_of_range), result
+        return dict(answer, bias_range=cosimulation.bias_range), result
+
+    def _unsaved(self) -> str:
+        return f"the trap plan needs the voltage of node '{self._ng.unsaved}', which the netlist does not save"
+
+    def _alter(self, name: str, value: float) -> None:
+        """Alters one element; ngspice says nothing where it worked."""
+        ng = self._ng
+        before = len(ng.output)
+        ng.command(f"alter {name} = {value!r}")
+        if len(ng.output) > before and any("error" in line.lower() for line in ng.output[before:]):
+            raise Failure("alter", name, self._lines())
 
     def _lines(self) -> list[str]:
         lines = list(self._ng.output)
@@ -251,11 +339,23 @@ class Worker:
         return lines
 
 
+def _leave_with_parent(requests: int) -> None:
+    """Ends this process as soon as nobody holds the other end of the request pipe, even while ngspice runs."""
+    poll = select.poll()
+    poll.register(requests, 0)  # hang-up is always reported
+    while not any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll()):
+        pass
+    os._exit(0)
+
+
 def serve() -> None:
     """Answers requests until the parent closes the pipe."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    threading.Thread(target=_leave_with_parent, args=(requests.fileno(),), daemon=True).start()
     worker: Worker | None = None
     while True:
         try:
@@ -265,18 +365,27 @@ def serve() -> None:
         verb = message.pop("verb")
         try:
             if verb == "start":
-                worker = Worker(Ngspice(message["library"]))
-                answer = worker.probe()
-                wire.send(answers, {"ok": True, **answer})
+                worker = Worker(_open(message["library"]))
+                wire.send(answers, {"ok": True, **worker.probe()})
                 continue
             assert worker is not None
             result = getattr(worker, verb)(**message, **({"arrays": arrays} if verb in ("run", "simulate") else {}))
             answer, vectors = result if isinstance(result, tuple) else (result, {})
             wire.send(answers, {"ok": True, **answer}, vectors)
         except Failure as failure:
-            wire.send(answers, {"ok": False, "reason": failure.reason, "output": failure.output})
+            wire.send(answers, {"ok": False, "kind": failure.kind, "reason": failure.reason, "output": failure.output})
+
+
+def _open(library: str) -> Ngspice:
+    try:
+        return Ngspice(library)
+    except (OSError, AttributeError, NameError) as error:  # not a library, another library, or it refuses
+        raise Failure("library", " ".join(str(error).split())) from None
+    except ImportError as error:
+        raise Failure("library", f"the Python package {error.name} is missing") from None
 
 
 if __name__ == "__main__":
     serve()
+    sys.stderr.flush()
     os._exit(0)  # libngspice's own exit handlers are not needed and may hang

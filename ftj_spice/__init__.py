@@ -1,0 +1,65 @@
+"""ftj-spice: circuit-level SPICE co-simulation of ferroelectric tunnel junction arrays.
+
+The whole public API is re-exported here:
+
+    import ftj_spice as ftj
+    result = ftj.generate(ftj.RunSettings(samples=16, seed=1), out="run1", jobs=2)
+    currents = ftj.Array(conductance=G, card="hzo_mfis_nominal", line_resistance=2.0).read(V).currents
+
+Names are loaded on first use, so that worker processes start fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftj_spice.array.array import Array as Array
+    from ftj_spice.array.array import ReadResult as ReadResult
+    from ftj_spice.array.settings import ReadSettings as ReadSettings
+    from ftj_spice.common.errors import FtjSpiceError as FtjSpiceError
+    from ftj_spice.device.card import Card as Card
+    from ftj_spice.device.card import available_cards as available_cards
+    from ftj_spice.device.card import load_card as load_card
+    from ftj_spice.engines.errors import EngineError as EngineError
+    from ftj_spice.engines.ngspice import NgspiceEngine as NgspiceEngine
+    from ftj_spice.generative.decoder import Decoder as Decoder
+    from ftj_spice.sampling.phase import sample as sample
+    from ftj_spice.sampling.settings import SampleSettings as SampleSettings
+    from ftj_spice.studies.generate import GenerateResult as GenerateResult
+    from ftj_spice.studies.generate import generate as generate
+    from ftj_spice.studies.replay import replay as replay
+    from ftj_spice.studies.settings import RunSettings as RunSettings
+    from ftj_spice.studies.settings import load_settings as load_settings
+    from ftj_spice.studies.train import train as train
+
+_HOMES = {
+    "Array": "array.array",
+    "Card": "device.card",
+    "Decoder": "generative.decoder",
+    "EngineError": "engines.errors",
+    "FtjSpiceError": "common.errors",
+    "GenerateResult": "studies.generate",
+    "NgspiceEngine": "engines.ngspice",
+    "ReadResult": "array.array",
+    "ReadSettings": "array.settings",
+    "RunSettings": "studies.settings",
+    "SampleSettings": "sampling.settings",
+    "available_cards": "device.card",
+    "generate": "studies.generate",
+    "load_card": "device.card",
+    "load_settings": "studies.settings",
+    "replay": "studies.replay",
+    "sample": "sampling.phase",
+    "train": "studies.train",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ftj_spice' has no attribute {name!r}")
+    return getattr(import_module(f"ftj_spice.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,51 @@
+"""`ftj-spice netlist`: self-contained netlists."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = (
+    "Kinds: cell, crossbar, nor, read, sample, sample-comparator.\n\n"
+    "Examples:\n\n"
+    "  ftj-spice netlist crossbar --rows 128 --columns 128 -o xbar.cir && ngspice -b xbar.cir\n\n"
+    "  ftj-spice netlist nor --conductance G.npy -o nor.cir\n\n"
+    "  ftj-spice netlist sample --rows 16 --columns 1 --samples 20 -o noise.cir"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command(epilog=EPILOG)(netlist)
+
+
+def netlist(
+    kind: Annotated[str, typer.Argument(help="What to write; see below.")],
+    rows: Annotated[int, typer.Option(help="Word lines.")] = 8,
+    columns: Annotated[int, typer.Option(help="Bit lines.")] = 8,
+    card: Annotated[str, typer.Option(help="Device card: a packaged name or a .toml file.")] = "hzo_mfis_nominal",
+    line_resistance: Annotated[float, typer.Option(help="Ohm per wire segment.")] = 2.0,
+    conductance: Annotated[
+        Path | None, typer.Option(help="G in siemens at V_VMM, a matrix in a .npy file; else random levels.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Latent samples (sample kinds).")] = 8,
+    seed: Annotated[int, typer.Option(help="Seed of random levels and trap histories.")] = 0,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a netlist that plain `ngspice -b` runs."""
+    from ftj_spice.common.errors import OutputError
+    from ftj_spice.studies.netlists import NetlistOrder, make_netlist
+
+    text = make_netlist(kind, NetlistOrder(rows, columns, card, line_resistance, conductance, seed, samples))
+    if out is None:
+        sys.stdout.write(text)
+        return
+    if out.exists() and not force:
+        raise OutputError(f"{out} exists; choose another -o or pass --force")
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"can't write {out}: {error.strerror}") from None
+    sys.stdout.write(f"{out}: {len(text.splitlines())} lines; run it with: ngspice -b {out}\n")

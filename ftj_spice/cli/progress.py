@@ -1,0 +1,40 @@
+"""Progress bars with time left, one per phase."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ftj_spice.studies.observer import Observer, silent
+
+
+@contextmanager
+def progress_bars(names: dict[str, str], quiet: bool) -> Iterator[Observer]:
+    """Yields an observer that draws bars on standard error.
+
+    Args:
+        names: What each phase is called on its bar; phases come up in this order.
+        quiet: Draws nothing.
+    """
+    if quiet:
+        yield silent
+        return
+    console = Console(file=sys.stderr)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+        lock = threading.Lock()
+
+        def observe(phase: str, done: int, total: int) -> None:
+            with lock:
+                if phase not in tasks:
+                    tasks[phase] = bars.add_task(names.get(phase, phase), total=total)
+                bars.update(tasks[phase], completed=done, total=total)
+
+        yield observe

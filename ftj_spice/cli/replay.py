@@ -1,0 +1,41 @@
+"""`ftj-spice replay`: a run's netlists again, through plain ngspice."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ftj_spice.cli.progress import progress_bars
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command(epilog="Example:  ftj-spice generate -o run1 && ftj-spice replay run1 -j 2")(replay)
+
+
+def replay(
+    directory: Annotated[Path, typer.Argument(help="A run directory that generate wrote.")],
+    jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice processes side by side.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Run every netlist of a run again with plain `ngspice -b` and compare with the stored column currents."""
+    from ftj_spice.studies.replay import replay as run
+
+    with progress_bars({"replay": "netlists"}, quiet) as observer:
+        results = run(directory, jobs=jobs, observer=observer)
+    if as_json:
+        rows = [dict(vars(r), agrees=r.agrees) for r in results]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        width = max(len(r.netlist) for r in results)
+        for r in results:
+            verdict = "agrees" if r.agrees else "DIFFERS"
+            sys.stdout.write(
+                f"{r.netlist:<{width}}  {verdict:7}  largest deviation {r.deviation:.1e} of 1 {r.scale} "
+                f"(allowed {r.limit:g}), {r.points} values\n"
+            )
+    if not all(r.agrees for r in results):
+        raise typer.Exit(1)

@@ -1,0 +1,98 @@
+"""Strict rendering of the netlist templates in `netlists/`.
+
+Whatever enters a netlist passes one gate: a context holds finite numbers, booleans, identifiers (`[a-z][a-z0-9_]*`) and
+arrays, sequences or mappings of them, nothing else. A newline, a brace or a control line can't get in from a setting,
+a card or a file name. Templates use Jinja2 with undefined variables as errors; numbers are written with 12 digits.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from ftj_spice.common import resources
+from ftj_spice.common.errors import FtjSpiceError
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+class RenderError(FtjSpiceError):
+    """A value is not fit for a netlist, or a template asks for one that is missing."""
+
+
+def check(value: Any, where: str) -> Any:
+    """Returns a value that is fit for a netlist, arrays as nested lists.
+
+    Args:
+        value: The candidate.
+        where: Its name, for the error's sentence.
+
+    Raises:
+        RenderError: The value is not a finite number, an identifier, or made of such.
+    """
+    if value is None or isinstance(value, bool | np.bool_):
+        return None if value is None else bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            raise RenderError(f"'{where}' is {value}: only finite numbers may enter a netlist")
+        return float(value)
+    if isinstance(value, str):
+        if not _IDENTIFIER.fullmatch(value):
+            raise RenderError(f"'{where}' is {value[:40]!r}: only letters, digits and '_' may enter a netlist")
+        return str(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiub":
+            raise RenderError(f"'{where}' is an array of {value.dtype}: only numbers may enter a netlist")
+        if not np.isfinite(value).all():
+            raise RenderError(f"'{where}' holds a value that is not finite: only finite numbers may enter a netlist")
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {check(key, where): check(entry, f"{where}.{key}") for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [check(entry, where) for entry in value]
+    raise RenderError(f"'{where}' is a {type(value).__name__}: only numbers and identifiers may enter a netlist")
+
+
+def _write(value: Any) -> Any:
+    """Writes one number the way ngspice reads it; text of our own macros passes."""
+    if value.__class__ is float:
+        return f"{value:.12g}"
+    return value
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Autoescape stays off: a netlist is not HTML, and `check` lets nothing in that could need escaping.
+    return jinja2.Environment(  # noqa: S701
+        loader=jinja2.FileSystemLoader(resources.netlists()),
+        undefined=jinja2.StrictUndefined,
+        finalize=_write,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def render(template: str, /, **context: Any) -> str:
+    """Renders one template.
+
+    Args:
+        template: Path below `netlists/`, e.g. `benches/read.cir.j2`.
+        **context: Its variables; see `check` for what may enter.
+
+    Raises:
+        RenderError: A value is not fit for a netlist, or the template asks for a variable that is not given.
+    """
+    safe = {name: check(value, name) for name, value in context.items()}
+    try:
+        text = _environment().get_template(template).render(safe)
+    except jinja2.UndefinedError as error:
+        raise RenderError(f"template {template}: {error.message}") from None
+    return re.sub(r"\n{2,}", "\n", text)

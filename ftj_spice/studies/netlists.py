@@ -1,0 +1,155 @@
+"""Netlists by themselves: self-contained files of any size that plain `ngspice -b` runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftj_spice.array.array import Array
+from ftj_spice.common.errors import DataError, SettingsError
+from ftj_spice.common.seeds import generator
+from ftj_spice.device.card import Card, load_card
+from ftj_spice.device.traps import TrapHistory, draw_candidates, simulate
+from ftj_spice.engines.ngspice import Resolution
+from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource, cell_bench, integrate_bench
+from ftj_spice.sampling.array import SamplingArray
+from ftj_spice.sampling.digitisers import make_digitiser
+from ftj_spice.sampling.phase import BIAS_MARGIN
+from ftj_spice.sampling.settings import SampleSettings
+
+LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class NetlistOrder:
+    """What netlist is wanted.
+
+    Attributes:
+        rows: Word lines.
+        columns: Bit lines.
+        card: Device card.
+        line_resistance: Per wire segment, in ohm.
+        conductance: File with G in siemens (`.npy`), shape `(rows, columns)`; without it, random levels of the card.
+        seed: Of the random levels and trap histories.
+        samples: Latent samples of a `sample` bench.
+    """
+
+    rows: int = 8
+    columns: int = 8
+    card: str = "hzo_mfis_nominal"
+    line_resistance: float = 2.0
+    conductance: Path | None = None
+    seed: int = 0
+    samples: int = 8
+
+
+def make_netlist(kind: str, order: NetlistOrder) -> str:
+    """Returns a netlist of one of the `KINDS`.
+
+    Raises:
+        SettingsError: Unknown kind, or a value out of range.
+        DataError: The conductance file is missing, damaged or does not fit.
+    """
+    if kind not in KINDS:
+        raise SettingsError(f"unknown kind of netlist {kind!r}; known: {', '.join(KINDS)}")
+    for name in ("rows", "columns", "samples"):
+        if not 1 <= getattr(order, name) <= LARGEST_SIDE:
+            raise SettingsError(f"{name} must lie between 1 and {LARGEST_SIDE}, got {getattr(order, name)}")
+    return KINDS[kind][0](order, load_card(order.card))
+
+
+def _conductance(order: NetlistOrder, card: Card) -> NDArray[np.float64]:
+    if order.conductance is None:
+        rng = generator(order.seed, "netlist-levels")
+        fractions = rng.integers(0, card.levels, (order.rows, order.columns)) / (card.levels - 1)
+        return card.off_conductance + fractions * (card.on_conductance - card.off_conductance)
+    try:
+        matrix = np.load(order.conductance, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"can't read conductances from {order.conductance}: {error}") from None
+    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu" or matrix.ndim != 2:
+        raise DataError(f"{order.conductance} must hold one matrix of numbers, in siemens")
+    return matrix.astype(float)
+
+
+def _cell(order: NetlistOrder, card: Card) -> str:
+    return cell_bench(Cells.of(card, np.array([[card.on_conductance], [card.off_conductance]])))
+
+
+def _array(topology: str) -> Callable[[NetlistOrder, Card], str]:
+    def make(order: NetlistOrder, card: Card) -> str:
+        return Array(_conductance(order, card), card, topology, order.line_resistance).netlist()
+
+    return make
+
+
+def _read(order: NetlistOrder, card: Card) -> str:
+    matrix = _conductance(order, card)
+    on = generator(order.seed, "netlist-inputs").integers(0, 2, matrix.shape[0]).astype(float)
+    return integrate_bench(Cells.of(card, matrix), on * card.vmm_voltage, line_resistance=order.line_resistance)
+
+
+def _sample(digitiser_name: str) -> Callable[[NetlistOrder, Card], str]:
+    def make(order: NetlistOrder, card: Card) -> str:
+        settings = SampleSettings.parse(
+            {
+                "rows": order.rows,
+                "digitiser": digitiser_name,
+                "steps_per_sample": max(40, order.rows),
+                "word_line_resistance": order.line_resistance,
+                "bit_line_resistance": order.line_resistance,
+            },
+            "netlist",
+        )
+        array = SamplingArray.draw(card, settings, order.columns, order.seed)
+        digitiser = make_digitiser(settings, array, order.seed)
+        history = _histories(array, digitiser.period * order.samples, settings, order.seed)
+        source = TrapSource.replay(history, digitiser.edge_time, centred=digitiser.resolution is Resolution.AVERAGES)
+        line = Line(settings.word_line_resistance, settings.word_line_capacitance)
+        part = SampleArray(
+            Cells.of(card, array.conductance, array.amplitude), 0, line, line, settings.driver_resistance
+        )
+        return digitiser.bench(part, list(range(order.columns)), order.samples, source, [])
+
+    return make
+
+
+def _histories(array: SamplingArray, duration: float, settings: SampleSettings, seed: int) -> TrapHistory:
+    """Returns trap histories by the device model: at V_RTN throughout, or a slot at V_RTN once per round of rows."""
+    rows, columns = array.shape
+    candidates = draw_candidates(
+        array.traps,
+        duration,
+        (-BIAS_MARGIN, array.voltage + BIAS_MARGIN),
+        seed,
+        [(j, i) for j in range(columns) for i in range(rows)],
+        initial_voltage=array.voltage,
+    )
+    if settings.digitiser == "integrator":
+        return simulate(candidates, np.array([0.0]), np.array([array.voltage]))
+    slot = settings.time / rows
+    rounds = np.arange(round(duration / settings.time))
+    parts = []
+    for i in range(rows):  # every row has its own bias: run it alone, keep its traps
+        begins = rounds * settings.time + i * slot
+        breaks = np.concatenate([[0.0], np.stack([begins, begins + slot], axis=1).ravel()])
+        volts = np.concatenate([[0.0], np.tile([array.voltage, 0.0], len(rounds))])
+        history = simulate(candidates, breaks, volts)
+        own = history.traps % rows == i
+        parts.append((history.times[own], history.traps[own], history.states[own]))
+    times, traps, states = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(times, kind="stable")
+    return TrapHistory(candidates.initial.copy(), times[order], traps[order], states[order], duration)
+
+
+KINDS: dict[str, tuple[Callable[[NetlistOrder, Card], str], str]] = {
+    "cell": (_cell, "one junction in both extreme states, I-V from -2 to 2 V"),
+    "crossbar": (_array("crossbar"), "passive crossbar, all rows at V_VMM, column currents"),
+    "nor": (_array("nor"), "NOR-type array, all rows at V_VMM, column currents"),
+    "read": (_read, "crossbar with charge integrators: one read as a transient"),
+    "sample": (_sample("integrator"), "NOR-type array at V_RTN with charge integrators, trap histories included"),
+    "sample-comparator": (_sample("comparator"), "the same, row by row, with comparators"),
+}
+"""Maker and description of each kind."""

@@ -1,0 +1,15 @@
+"""How a long job tells what it is doing: one callback, called from any thread."""
+
+from collections.abc import Callable
+
+Observer = Callable[[str, int, int], None]
+"""Called with the phase's name, how many of its parts are done, and how many there are."""
+
+
+def silent(phase: str, done: int, total: int) -> None:
+    """Ignores everything."""
+
+
+def part_of(observer: Observer, phase: str) -> Callable[[int, int], None]:
+    """Returns the callback of one phase."""
+    return lambda done, total: observer(phase, done, total)

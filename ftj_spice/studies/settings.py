@@ -1,0 +1,107 @@
+"""All settings of a run in one model, its TOML file, and changes to it from the command line."""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from ftj_spice.array.settings import ReadSettings
+from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.settings import Strict
+from ftj_spice.sampling.settings import SampleSettings
+
+
+class EngineSettings(Strict):
+    """How ngspice is run."""
+
+    time_limit: Annotated[float, Field(gt=0, le=1e6)] = 600.0
+    """Seconds one request may take before its worker is replaced."""
+
+
+class RunSettings(Strict):
+    """Everything that decides what `ftj-spice generate` draws."""
+
+    samples: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Images to draw."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of every random draw."""
+    card: str = "hzo_mfis_nominal"
+    """Device card: the name of a packaged one, or a .toml file."""
+    decoder: str = "mnist"
+    """Decoder: the name of a shipped one, or a .npz file."""
+    sample: SampleSettings = SampleSettings()
+    """Sample phase."""
+    read: ReadSettings = ReadSettings()
+    """Read phase."""
+    engine: EngineSettings = EngineSettings()
+    """ngspice."""
+
+
+def load_settings(path: Path | None = None, changes: Iterable[str] = ()) -> RunSettings:
+    """Returns the settings of a TOML file (or the defaults), changed by `key=value` strings.
+
+    Args:
+        path: The file; none means the defaults.
+        changes: Such as `sample.voltage=1.4`; the value is read as TOML, or as text where it is none.
+
+    Raises:
+        SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
+    """
+    data: dict[str, Any] = {}
+    where = "settings"
+    if path is not None:
+        where = str(path)
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"can't read the settings file {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    for change in changes:
+        _apply(data, change)
+    return RunSettings.parse(data, where)
+
+
+def _apply(data: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise SettingsError(f"--set {change!r}: write key=value, for example sample.voltage=1.4")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")
+    except tomllib.TOMLDecodeError:
+        value = {"value": text.strip()}
+    if set(value) != {"value"}:
+        raise SettingsError(f"--set {change!r}: one value, please")
+    for name in names[:-1]:
+        data = data.setdefault(name, {})
+        if not isinstance(data, dict):
+            raise SettingsError(f"--set {change!r}: '{name}' is not a group of settings")
+    data[names[-1]] = value["value"]
+
+
+def default_toml() -> str:
+    """Returns the default settings as a commented TOML file."""
+    lines = ["# Settings of ftj-spice generate. Every line shows the default; SI units throughout."]
+    groups: list[tuple[str, BaseModel, str]] = []
+    defaults = RunSettings()
+    for name, field in RunSettings.model_fields.items():
+        value = getattr(defaults, name)
+        if isinstance(value, BaseModel):
+            groups.append((name, value, field.description or ""))
+        else:
+            lines += ["", *_entry(name, value, field.description)]
+    for name, group, description in groups:
+        lines += ["", f"[{name}]", f"# {description}"]
+        for key, field in type(group).model_fields.items():
+            lines += ["", *_entry(key, getattr(group, key), field.description)]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(name: str, value: Any, description: str | None) -> list[str]:
+    if value is None:
+        return [f"# {description}", f"# {name} ="]
+    text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
+    return [f"# {description}", f"{name} = {text}"]
