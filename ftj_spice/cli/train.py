@@ -28,7 +28,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars, no closing lines.")] = False,
 ) -> None:
-    """Train a decoder (needs PyTorch: pip install 'ftj-spice[train]')."""
+    """Train a decoder (needs PyTorch: pip install 'ftj-spice\\[train]')."""
     from ftj_spice.studies.train import train as run
 
     names = {"download": "download (bytes)", "train": "epochs"}

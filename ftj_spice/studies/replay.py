@@ -56,7 +56,7 @@ class Replay:
 
 READ_LIMIT = 1e-6
 """Relative to the largest column current: the benches' own `reltol`."""
-SAMPLE_LIMIT = 2e-3
+SAMPLE_LIMIT = 2e-4
 """In standard deviations: the replayed edges last 1e-4 of a relaxation time, the co-simulated ones none."""
 BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""

@@ -53,5 +53,6 @@ def train(
         images.train_images, settings, lambda done, total, loss: observer("train", done, total),
         test_images=images.test_images,
     )  # fmt: skip
+    decoder.record["dataset"] = dataset
     decoder.save(path)
     return decoder

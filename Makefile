@@ -1,0 +1,22 @@
+# The two commands of README: `make demo` and `make test`. Both install what is missing first.
+.PHONY: demo test lint benchmark clean
+
+demo:
+	@.ci/setup
+	.venv/bin/ftj-spice doctor
+	.venv/bin/ftj-spice generate -n 64 --seed 1 -j 2 -o demo-run --force
+
+test:
+	@.ci/setup test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+benchmark:
+	@.ci/setup test
+	.venv/bin/python benchmarks/engine.py
+	.venv/bin/python benchmarks/loop.py
+
+clean:
+	rm -rf .venv demo-run build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
