@@ -16,6 +16,7 @@ test:
 benchmark:
 	@.ci/setup test
 	.venv/bin/python benchmarks/engine.py
+	.venv/bin/python benchmarks/latents.py
 	.venv/bin/python benchmarks/loop.py
 
 clean:

@@ -146,17 +146,16 @@ def _run(
 def latent_statistics(latents: NDArray[np.float64]) -> dict[str, float | None]:
     """Returns mean, variance, skewness, excess kurtosis and lag-1 autocorrelation over all latents together.
 
-    Latents are standardised already; moments are taken about their own mean, column by column.
+    Moments are taken about 0, the closed-form mean: latents are standardised already.
     """
-    centred = latents - latents.mean(axis=0)
-    variance = float(np.mean(centred**2))
+    variance = float(np.mean(latents**2))
     usable = variance > 0
-    lag = float(np.mean(centred[1:] * centred[:-1]) / variance) if usable and len(latents) > 1 else None
+    lag = float(np.mean(latents[1:] * latents[:-1]) / variance) if usable and len(latents) > 1 else None
     return {
         "mean": float(latents.mean()),
         "variance": variance,
-        "skewness": float(np.mean(centred**3) / variance**1.5) if usable else None,
-        "excess_kurtosis": float(np.mean(centred**4) / variance**2 - 3.0) if usable else None,
+        "skewness": float(np.mean(latents**3) / variance**1.5) if usable else None,
+        "excess_kurtosis": float(np.mean(latents**4) / variance**2 - 3.0) if usable else None,
         "lag1_autocorrelation": lag,
     }
 

@@ -125,9 +125,10 @@ def _traces(result: "GenerateResult", capture: float, emission: float):  # type:
     history = s.histories[0]
     cells = min(TRACED_CELLS, s.array.shape[0])
     span = min(history.duration, TRACED_SPAN * (capture + emission) / 2)
-    edges = np.linspace(0.0, span, 1201)
+    switched = history.times[(history.times < span) & (history.traps < cells)]
+    edges = np.unique(np.concatenate([[0.0], switched, [span]]))
     empty, swing = s.array.empty_current[:cells, 0], s.array.swing[:cells, 0]
-    currents = np.stack([empty[i] - swing[i] * history.averages(i, edges) for i in range(cells)])
+    currents = np.stack([empty[i] - swing[i] * history.state_at(i, edges[:-1]) for i in range(cells)])
     traps = s.array.traps.take(slice(0, cells))
     times = np.stack([traps.capture_time_at(s.array.voltage), traps.emission_time_at(s.array.voltage)], axis=1)
     labels = [f"row {i}, column 0" for i in range(cells)]
