@@ -4,8 +4,9 @@
 
 Noise: one column of cells with a trap each. The co-simulated run against the same netlist with frozen traps (DC
 sources), with ngspice's own `trnoise` telegraph noise and with PWL sources; the last two are run over a tenth of the
-span and counted ten times (a favour to PWL, whose cost grows with the square of the span). Reads: alter-and-run cycles of an array
-through `run_many` against the same cycles in ngspice's own control loop. Prints a table, or JSON.
+span and counted ten times (a favour to PWL, whose cost grows with the square of the span).
+Reads: alter-and-run cycles of an array through `run_many` against the same cycles in ngspice's own control loop.
+Prints a table, or JSON.
 """
 
 import argparse

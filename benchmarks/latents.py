@@ -48,7 +48,12 @@ def main() -> int:
     begin = time.perf_counter()
     with NgspiceEngine(arguments.jobs) as engine:
         result = sample(
-            load_card("hzo_mfis_nominal"), settings, count=arguments.samples, columns=16, seed=arguments.seed, engine=engine
+            load_card("hzo_mfis_nominal"),
+            settings,
+            count=arguments.samples,
+            columns=16,
+            seed=arguments.seed,
+            engine=engine,
         )
     seconds = time.perf_counter() - begin
     z, closed = result.latents, result.moments
@@ -59,13 +64,20 @@ def main() -> int:
         "lag-1 autocorrelation": (block_mean(z[1:] * z[:-1]), float(closed.autocorrelation.mean())),
     }
     rows = {
-        name: {"measured": value, "standard_error": error, "closed_form": expected, "deviation": (value - expected) / error}
+        name: {
+            "measured": value,
+            "standard_error": error,
+            "closed_form": expected,
+            "deviation": (value - expected) / error,
+        }
         for name, ((value, error), expected) in figures.items()
     }
     if arguments.json:
         print(json.dumps({"samples": len(z), "seconds": seconds, "figures": rows}, indent=2))
     else:
-        print(f"{len(z)} latent vectors of {z.shape[1]} columns in {seconds:.1f} s ({result.engine}, {arguments.jobs} jobs)")
+        print(
+            f"{len(z)} latent vectors of {z.shape[1]} columns in {seconds:.1f} s ({result.engine}, {arguments.jobs} jobs)"
+        )
         print(f"{'':24}{'measured':>10}{'s.e.':>10}{'closed form':>14}{'deviation':>14}")
         for name, r in rows.items():
             print(

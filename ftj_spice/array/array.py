@@ -1,6 +1,9 @@
 """An array by itself: conductances in, column currents out."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,8 @@ from ftj_spice.common.errors import DataError, SettingsError
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.protocol import Sweep
-from ftj_spice.netlist.benches import Cells, Line, read_bench
+from ftj_spice.netlist.benches import TOPOLOGIES, Cells, Line, read_bench
 
-TOPOLOGIES = ("crossbar", "nor")
 READS_PER_NETLIST = 256
 
 
@@ -60,10 +62,7 @@ class Array:
         line_resistance: float = 0.0,
         driver_resistance: float = 0.0,
     ) -> None:
-        try:
-            matrix = np.array(conductance, float)
-        except (TypeError, ValueError):
-            raise DataError("conductance must be a matrix of numbers, in siemens") from None
+        matrix = _numbers(conductance, "conductance must be a matrix of numbers, in siemens")
         if matrix.ndim != 2 or 0 in matrix.shape:
             raise DataError(f"conductance must have shape (rows, columns), not {matrix.shape}")
         if not np.isfinite(matrix).all() or (matrix < 0).any():
@@ -71,8 +70,10 @@ class Array:
         if topology not in TOPOLOGIES:
             raise SettingsError(f"unknown topology {topology!r}; known: {', '.join(TOPOLOGIES)}")
         for name, value in (("line_resistance", line_resistance), ("driver_resistance", driver_resistance)):
-            if not (np.isfinite(value) and value >= 0):
+            if not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
                 raise SettingsError(f"{name} must be a finite number of ohms, not negative, got {value!r}")
+        if not isinstance(card, str | Path | Card):
+            raise SettingsError(f"card must be a device card, its name or its file, not {card!r}")
         matrix.flags.writeable = False
         self.conductance = matrix
         self.card = load_card(card)
@@ -120,30 +121,29 @@ class Array:
             EngineError: The simulation failed.
         """
         inputs, single = self._inputs(voltages)
-        if isinstance(engine, str):
-            if engine != "ngspice":
-                raise SettingsError(f"unknown engine {engine!r}; known: ngspice")
-            with NgspiceEngine() as own:
-                return self._read(inputs, own, single)
-        return self._read(inputs, engine, single)
+        if isinstance(engine, NgspiceEngine):
+            return self._read(inputs, engine, single)
+        if engine != "ngspice":
+            raise SettingsError(f"unknown engine {engine!r}; known: ngspice")
+        with NgspiceEngine() as own:
+            return self._read(inputs, own, single)
 
     def _read(self, inputs: NDArray[np.float64], engine: NgspiceEngine, single: bool) -> ReadResult:
+        def run(open_netlist: Any, chunk: NDArray[np.float64]) -> ReadResult:
+            return sweep(open_netlist, self.netlist(chunk), self.shape[1], chunk)
+
         chunks = [inputs[k : k + READS_PER_NETLIST] for k in range(0, len(inputs), READS_PER_NETLIST)]
-        parts = engine.map(lambda open_netlist, chunk: sweep(open_netlist, self.netlist(chunk), self.shape[1], chunk), chunks)
+        parts = engine.map(run, chunks)
         currents = np.concatenate([part.currents for part in parts])
-        statuses = dict.fromkeys(part.status for part in parts)
         return ReadResult(
             currents[0] if single else currents,
             parts[0].engine,
             tuple(h for part in parts for h in part.netlist_hashes),
-            ", ".join(statuses) if set(statuses) != {"ok"} else "ok",
+            overall_status(parts),
         )
 
     def _inputs(self, voltages: ArrayLike) -> tuple[NDArray[np.float64], bool]:
-        try:
-            inputs = np.array(voltages, float)
-        except (TypeError, ValueError):
-            raise DataError("voltages must be numbers, in volts") from None
+        inputs = _numbers(voltages, "voltages must be numbers, in volts")
         rows, _ = self.shape
         single = inputs.ndim == 1
         if single:
@@ -153,6 +153,27 @@ class Array:
         if not np.isfinite(inputs).all():
             raise DataError("voltages must be finite, in volts")
         return inputs, single
+
+
+def overall_status(reads: Iterable[ReadResult]) -> str:
+    """Returns `ok`, or the rungs of the convergence ladder that any of the reads needed."""
+    rungs = sorted({read.status for read in reads} - {"ok"})
+    return ", ".join(rungs) or "ok"
+
+
+def _numbers(values: ArrayLike, sentence: str) -> NDArray[np.float64]:
+    """Returns a copy of an array of real numbers.
+
+    Raises:
+        DataError: It is none; the sentence says what it should be.
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):
+        raise DataError(sentence) from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(sentence)
+    return array.astype(float)
 
 
 def sweep(open_netlist: Any, netlist: str, columns: int, inputs: NDArray[np.float64]) -> ReadResult:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 class BitSerial:
     """Sign-and-magnitude coding of inputs.
 
-    The step is a power of two, so that the constant 1 that carries a layer's bias is exact.
+    The step is a power of two, so that the constant that carries a layer's bias is exact.
 
     Attributes:
         bits: Bits of an input, sign included.
@@ -24,8 +24,13 @@ class BitSerial:
 
     @property
     def step(self) -> float:
-        """Value of the least significant bit; the range is just under +/- 4."""
+        """Value of the least significant bit; the largest input is one step under 4."""
         return 2.0 ** (3 - self.bits)
+
+    @property
+    def constant(self) -> float:
+        """Input that carries a layer's bias: 1, or the step where that is larger."""
+        return max(1.0, self.step)
 
     @property
     def planes(self) -> int:

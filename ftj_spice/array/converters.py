@@ -22,7 +22,7 @@ class PairConverter:
 
     Attributes:
         full_scale: Largest difference current of each pair in A, shape `(outputs,)`.
-        bits: Resolution.
+        bits: Resolution, at least 2: with one bit, a quantiser with a code for 0 has no other.
         time: Integration time in s.
         capacitance: Of each column's integrator, in F.
         noise: Whether shot and kT/C noise are added.
@@ -36,12 +36,19 @@ class PairConverter:
 
     @classmethod
     def calibrate(cls, settings: ReadSettings, currents: NDArray[np.float64]) -> "PairConverter":
-        """Sets each pair's range from the currents of calibration reads, shape `(reads, 2 * outputs)`, in A."""
-        difference = currents[:, 0::2] - currents[:, 1::2]
-        reach = np.abs(difference.mean(axis=0)) + settings.adc_sigmas * difference.std(axis=0)
-        floor = np.finfo(float).tiny
+        """Sets each pair's range from calibration reads: mean and standard deviations of the bit plane that needs most.
+
+        Planes are taken apart because most are silent most of the time: together, a row that is always on in one
+        plane, as the bias is, would hardly show in their standard deviation.
+
+        Args:
+            settings: Settings of the read phase.
+            currents: Column currents in A, shape `(vectors, planes, 2 * outputs)`.
+        """
+        difference = currents[..., 0::2] - currents[..., 1::2]
+        reach = np.max(np.abs(difference.mean(axis=0)) + settings.adc_sigmas * difference.std(axis=0), axis=0)
         return cls(
-            np.maximum(reach, floor),
+            np.maximum(reach, elementary_charge / settings.integration_time),  # a silent pair: one electron
             settings.adc_bits,
             settings.integration_time,
             settings.integration_capacitance,
@@ -49,9 +56,14 @@ class PairConverter:
         )
 
     @property
+    def top(self) -> int:
+        """Largest code; the smallest is its negative."""
+        return 2 ** (self.bits - 1) - 1
+
+    @property
     def lsb(self) -> NDArray[np.float64]:
         """Difference current of one code, per pair, in A."""
-        return self.full_scale / (2 ** (self.bits - 1) - 1 if self.bits > 1 else 1)
+        return self.full_scale / self.top
 
     def convert(self, currents: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Returns the codes of reads.
@@ -66,5 +78,4 @@ class PairConverter:
             shot = elementary_charge * (np.abs(plus) + np.abs(minus)) * self.time
             thermal = 2.0 * Boltzmann * TEMPERATURE * self.capacitance
             charge = charge + rng.standard_normal(charge.shape) * np.sqrt(shot + thermal)
-        top = max(2 ** (self.bits - 1) - 1, 1)
-        return np.clip(np.rint(charge / self.time / self.lsb), -top, top).astype(np.int64)
+        return np.clip(np.rint(charge / self.time / self.lsb), -self.top, self.top).astype(np.int64)

@@ -1,16 +1,19 @@
 """A decoder layer on the array: program, read through ngspice, convert, shift and add."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.array.array import ReadResult, sweep
+from ftj_spice.array.array import ReadResult, overall_status, sweep
 from ftj_spice.array.coding import BitSerial
 from ftj_spice.array.converters import PairConverter
 from ftj_spice.array.mapping import ProgrammedLayer, Tile, program
 from ftj_spice.array.settings import ReadSettings
+from ftj_spice.common.errors import DataError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.engines.ngspice import NgspiceEngine
@@ -66,9 +69,15 @@ class LayerResult:
 
     @property
     def effective_bits(self) -> float:
-        """`log2(span of the exact outputs / (sqrt(12) rms error))`: bits of an ideal converter with that error."""
+        """`log2(span of the exact outputs / (sqrt(12) rms error))`: bits of an ideal converter with that error.
+
+        Infinite where there is no error, NaN where all exact outputs are the same.
+        """
         error = float(np.sqrt(np.mean((self.outputs - self.exact) ** 2)))
-        return float(np.log2(np.ptp(self.exact) / (np.sqrt(12.0) * error)))
+        span = float(np.ptp(self.exact))
+        if span == 0:
+            return math.nan
+        return math.log2(span / (math.sqrt(12.0) * error)) if error > 0 else math.inf
 
 
 def forward(
@@ -82,7 +91,7 @@ def forward(
     engine: NgspiceEngine,
     progress: Callable[[int, int], None] | None = None,
 ) -> LayerResult:
-    """Computes `inputs @ weights + bias` on the array; the bias is one more row, driven by the constant 1.
+    """Computes `inputs @ weights + bias` on the array; the bias is one more row, driven by a constant.
 
     Args:
         inputs: Shape `(batch, inputs)`, about unit variance.
@@ -95,28 +104,31 @@ def forward(
         progress: Called with finished and all netlists.
 
     Raises:
-        DataError: The weights don't fit.
+        DataError: Inputs, weights and bias don't fit one another, or are not finite.
         EngineError: A simulation failed.
     """
-    extended = np.concatenate([weights, bias[np.newaxis]])
-    layer = program(extended, card, settings, seed)
+    _check(inputs, weights, bias)
     coding = BitSerial(settings.input_bits)
+    extended = np.concatenate([weights, bias[np.newaxis] / coding.constant])
+    layer = program(extended, card, settings, seed)
     batch = len(inputs)
-    on = coding.encode(coding.quantise(_with_constant(inputs))).reshape(batch * coding.planes, -1)
+    on = coding.encode(coding.quantise(_with_constant(inputs, coding))).reshape(batch * coding.planes, -1)
     probes = generator(seed, "adc-calibration").standard_normal((CALIBRATION_INPUTS, weights.shape[0]))
-    probe_on = coding.encode(coding.quantise(_with_constant(probes))).reshape(-1, len(extended))
+    probe_on = coding.encode(coding.quantise(_with_constant(probes, coding)))
 
-    tasks = [
-        (t, tile, begin) for t, tile in enumerate(layer.tiles) for begin in range(0, len(on), settings.reads_per_netlist)
-    ]
+    voltages = card.vmm_voltage * on.astype(float)
+
+    per_netlist = settings.reads_per_netlist
+    tasks = [(t, begin) for t in range(len(layer.tiles)) for begin in range(0, len(voltages), per_netlist)]
     netlists: dict[str, str] = {}
 
-    def read(open_netlist, task: tuple[int, Tile, int]) -> ReadResult:  # type: ignore[no-untyped-def]
-        t, tile, begin = task
-        voltages = card.vmm_voltage * on[begin : begin + settings.reads_per_netlist, tile.rows].astype(float)
-        netlist = tile_netlist(tile, voltages, card, settings)
-        netlists[f"read_tile{t:02d}_{begin // settings.reads_per_netlist:02d}.cir"] = netlist
-        return sweep(open_netlist, netlist, tile.conductance.shape[1], voltages)
+    def read(open_netlist: Any, task: tuple[int, int]) -> ReadResult:
+        t, begin = task
+        tile = layer.tiles[t]
+        applied = voltages[begin : begin + per_netlist, tile.rows]
+        netlist = tile_netlist(tile, applied, card, settings)
+        netlists[f"read_tile{t:02d}_{begin // per_netlist:02d}.cir"] = netlist
+        return sweep(open_netlist, netlist, tile.conductance.shape[1], applied)
 
     answers = engine.map(read, tasks, (lambda done: progress(done, len(tasks))) if progress else None)
 
@@ -124,15 +136,13 @@ def forward(
     reads = []
     for t, tile in enumerate(layer.tiles):
         currents = np.concatenate([a.currents for a, task in zip(answers, tasks, strict=True) if task[0] == t])
-        calibration = card.vmm_voltage * probe_on[:, tile.rows].astype(float) @ tile.conductance
+        calibration = card.vmm_voltage * probe_on[..., tile.rows].astype(float) @ tile.conductance
         converter = PairConverter.calibrate(settings, calibration)
         codes = converter.convert(currents, generator(seed, "read-noise", t))
         digits = (codes * converter.lsb).reshape(batch, coding.planes, -1)
         unit = layer.scale[tile.outputs] / (layer.swing * card.vmm_voltage)
         outputs[:, tile.outputs] += coding.combine(digits) * unit
-        voltages = card.vmm_voltage * on[:, tile.rows].astype(float)
-        reads.append(TileReads(voltages, currents, codes, converter.full_scale))
-    statuses = sorted({a.status for a in answers})
+        reads.append(TileReads(voltages[:, tile.rows], currents, codes, converter.full_scale))
     return LayerResult(
         outputs=outputs,
         exact=inputs @ weights + bias,
@@ -140,7 +150,7 @@ def forward(
         tiles=tuple(reads),
         netlists=dict(sorted(netlists.items())),
         engine=answers[0].engine,
-        status="ok" if statuses == ["ok"] else ", ".join(statuses),
+        status=overall_status(answers),
     )
 
 
@@ -155,6 +165,15 @@ def tile_netlist(tile: Tile, voltages: NDArray[np.float64], card: Card, settings
     )
 
 
-def _with_constant(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Appends the constant 1 that carries the bias."""
-    return np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+def _with_constant(inputs: NDArray[np.float64], coding: BitSerial) -> NDArray[np.float64]:
+    """Appends the constant that carries the bias."""
+    return np.concatenate([inputs, np.full((len(inputs), 1), coding.constant)], axis=1)
+
+
+def _check(inputs: NDArray[np.float64], weights: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
+    if weights.ndim != 2 or bias.shape != weights.shape[1:]:
+        raise DataError(f"weights {weights.shape} and bias {bias.shape} are not (inputs, outputs) and (outputs,)")
+    if inputs.ndim != 2 or inputs.shape[1] != len(weights) or len(inputs) == 0:
+        raise DataError(f"inputs must have shape (batch, {len(weights)}), not {inputs.shape}")
+    if not all(np.isfinite(part).all() for part in (inputs, weights, bias)):
+        raise DataError("inputs, weights and bias of a layer must be finite")

@@ -60,7 +60,9 @@ class ProgrammedLayer:
         return result
 
 
-def program(weights: NDArray[np.float64], card: Card, settings: ReadSettings, seed: int, layer: int = 0) -> ProgrammedLayer:
+def program(
+    weights: NDArray[np.float64], card: Card, settings: ReadSettings, seed: int, layer: int = 0
+) -> ProgrammedLayer:
     """Puts a weight matrix on conductances.
 
     Args:

@@ -25,11 +25,11 @@ class ReadSettings(Strict):
     driver_resistance: Annotated[float, Field(ge=0, le=1e9)] = 1e3
     """Output resistance of the row drivers, in ohm."""
     input_bits: Annotated[int, Field(ge=2, le=12)] = 5
-    """Bits of the quantised inputs, sign included; they cover about +/- 4."""
-    adc_bits: Annotated[int, Field(ge=1, le=16)] = 6
-    """Resolution of the column converters."""
+    """Bits of the quantised inputs, sign included; the largest is one step under 4."""
+    adc_bits: Annotated[int, Field(ge=2, le=16)] = 6
+    """Resolution of the column converters; two bits are the codes -1, 0 and 1."""
     adc_sigmas: Annotated[float, Field(gt=0, le=20)] = 4.0
-    """Range of a column's converter, in standard deviations of its calibration reads."""
+    """Range of a column's converter, in standard deviations of its calibration reads (of the widest bit plane)."""
     integration_time: Annotated[float, Field(gt=1e-9, le=1)] = 10e-6
     """Time over which a read's column current is integrated, in s."""
     integration_capacitance: Annotated[float, Field(gt=1e-18, le=1e-6)] = 100e-15

@@ -1,12 +1,31 @@
 """`ftj-spice`: verbs on the command line. Errors a user can put right are one sentence and a non-zero exit."""
 
+import errno
+import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ftj_spice.cli import config, doctor, generate, netlist, replay, train
+from ftj_spice.cli.output import complain, say
+from ftj_spice.cli.signals import Interruption
 from ftj_spice.common.errors import FtjSpiceError
+
+_USAGE_ERROR: Any = typer.BadParameter.__base__
+"""The parser's own class; newer versions of typer carry their own copy of click."""
+
+_EXHAUSTED = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EAGAIN,
+}
 
 app = typer.Typer(
     name="ftj-spice",
@@ -26,7 +45,7 @@ def _version(show: bool) -> None:
     if show:
         from importlib.metadata import version
 
-        sys.stdout.write(f"ftj-spice {version('ftj-spice')}\n")
+        say(f"ftj-spice {version('ftj-spice')}")
         raise typer.Exit
 
 
@@ -40,14 +59,50 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command line; exit status 0 on success, 130 on Ctrl-C, the error's own otherwise."""
+    """Runs the command line.
+
+    The exit status is 0 on success, the error's own for errors a user can put right (1, or 2 for settings and usage),
+    130 on Ctrl-C, 143 on SIGTERM, 141 when nobody reads the output. Programming errors keep their traceback.
+    """
+    interruption = Interruption()
+    interruption.watch()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
-        app()
+        status = app(prog_name="ftj-spice", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except FtjSpiceError as error:
-        sys.stderr.write(f"ftj-spice: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("ftj-spice: interrupted; nothing was left behind\n")
-        sys.exit(130)
+        complain(str(error))
+        status = error.exit_code
+    except _USAGE_ERROR as error:
+        status = _explain(error)
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
     except BrokenPipeError:
-        sys.exit(141)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        status = 141
+    except OSError as error:
+        if error.errno not in _EXHAUSTED and "temporary directory" not in str(error):
+            raise
+        complain(f"the machine has no room left for this: {error.strerror or error}")
+        status = 1
+    except MemoryError:
+        complain("the machine has not enough memory for this")
+        status = 1
+    if interruption.status is not None:
+        complain("interrupted; nothing half-done was left behind")
+        status = interruption.status
+    sys.exit(status)
+
+
+def _explain(error: Any) -> int:
+    """Says what is wrong with the command line in one sentence; a bare `ftj-spice` gets the help page instead."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return 2
+    text = " ".join(error.format_message().split()).rstrip(".")
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "ftj-spice"
+    complain(f"{text[:1].lower()}{text[1:]}; see {path} --help")
+    return 2

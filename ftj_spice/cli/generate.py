@@ -1,12 +1,13 @@
 """`ftj-spice generate`: the main job."""
 
-import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.output import say, say_json
 from ftj_spice.cli.progress import progress_bars
 
 EPILOG = (
@@ -47,12 +48,12 @@ def generate(
     with progress_bars(names, quiet) as observer:
         result = run(settings, out, jobs=jobs, force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]])
     if as_json:
-        sys.stdout.write(json.dumps(result.metrics, indent=2) + "\n")
+        say_json(result.metrics)
     elif not quiet:
         m = result.metrics
-        sys.stdout.write(
+        say(
             f"{m['images']['count']} images in {out / 'images.png'}\n"
             f"latents: variance {m['latents']['measured']['variance']:.3f} (closed form 1), first layer: "
             f"{m['first_layer']['effective_bits']:.1f} effective bits over {m['first_layer']['reads']} ngspice reads\n"
-            f"open {out / 'report.html'}; check with: ftj-spice replay {out}\n"
+            f"open {out / 'report.html'}; check with: ftj-spice replay {shlex.quote(str(out))}"
         )

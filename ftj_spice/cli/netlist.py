@@ -1,10 +1,12 @@
 """`ftj-spice netlist`: self-contained netlists."""
 
-import sys
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ftj_spice.cli.output import say
 
 EPILOG = (
     "Kinds: cell, crossbar, nor, read, sample, sample-comparator.\n\n"
@@ -27,7 +29,10 @@ def netlist(
     card: Annotated[str, typer.Option(help="Device card: a packaged name or a .toml file.")] = "hzo_mfis_nominal",
     line_resistance: Annotated[float, typer.Option(help="Ohm per wire segment.")] = 2.0,
     conductance: Annotated[
-        Path | None, typer.Option(help="G in siemens at V_VMM, a matrix in a .npy file; else random levels.")
+        Path | None,
+        typer.Option(
+            help="G in siemens at V_VMM: a .npy file with a matrix, which sets rows and columns; else random levels."
+        ),
     ] = None,
     samples: Annotated[int, typer.Option(help="Latent samples (sample kinds).")] = 8,
     seed: Annotated[int, typer.Option(help="Seed of random levels and trap histories.")] = 0,
@@ -35,17 +40,11 @@ def netlist(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a netlist that plain `ngspice -b` runs."""
-    from ftj_spice.common.errors import OutputError
-    from ftj_spice.studies.netlists import NetlistOrder, make_netlist
+    from ftj_spice.studies.netlists import NetlistOrder, make_netlist, write_netlist
 
     text = make_netlist(kind, NetlistOrder(rows, columns, card, line_resistance, conductance, seed, samples))
     if out is None:
-        sys.stdout.write(text)
+        say(text)
         return
-    if out.exists() and not force:
-        raise OutputError(f"{out} exists; choose another -o or pass --force")
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"can't write {out}: {error.strerror}") from None
-    sys.stdout.write(f"{out}: {len(text.splitlines())} lines; run it with: ngspice -b {out}\n")
+    write_netlist(text, out, force=force)
+    say(f"{out}: {len(text.splitlines())} lines; run it with: ngspice -b {shlex.quote(str(out))}")

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from ftj_spice.studies.observer import Observer, silent
 
@@ -16,25 +24,30 @@ def progress_bars(names: dict[str, str], quiet: bool) -> Iterator[Observer]:
     """Yields an observer that draws bars on standard error.
 
     Args:
-        names: What each phase is called on its bar; phases come up in this order.
+        names: What each phase is called on its bar; a phase that is not here goes by its own name.
         quiet: Draws nothing.
     """
     if quiet:
         yield silent
         return
-    console = Console(file=sys.stderr)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console) as bars:
-        tasks: dict[str, TaskID] = {}
-        lock = threading.Lock()
+    bars = Progress(*columns, console=Console(file=sys.stderr))
+    tasks: dict[str, TaskID] = {}
+    lock = threading.Lock()
 
-        def observe(phase: str, done: int, total: int) -> None:
-            with lock:
-                if phase not in tasks:
-                    tasks[phase] = bars.add_task(names.get(phase, phase), total=total)
-                bars.update(tasks[phase], completed=done, total=total)
+    def observe(phase: str, done: int, total: int | None) -> None:
+        with lock:
+            if not tasks:
+                bars.start()
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(names.get(phase, phase), total=total)
+            bars.update(tasks[phase], completed=done, total=total)
 
+    try:
         yield observe
+    finally:
+        if tasks:
+            bars.stop()

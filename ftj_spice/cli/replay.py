@@ -1,12 +1,11 @@
 """`ftj-spice replay`: a run's netlists again, through plain ngspice."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.output import say, say_json
 from ftj_spice.cli.progress import progress_bars
 
 
@@ -18,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def replay(
     directory: Annotated[Path, typer.Argument(help="A run directory that generate wrote.")],
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice processes side by side.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars; lines only for what differs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Run every netlist of a run again with plain `ngspice -b` and compare with the stored column currents."""
@@ -27,15 +26,16 @@ def replay(
     with progress_bars({"replay": "netlists"}, quiet) as observer:
         results = run(directory, jobs=jobs, observer=observer)
     if as_json:
-        rows = [dict(vars(r), agrees=r.agrees) for r in results]
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        say_json([dict(vars(r), agrees=r.agrees) for r in results])
     else:
         width = max(len(r.netlist) for r in results)
         for r in results:
+            if r.agrees and quiet:
+                continue
             verdict = "agrees" if r.agrees else "DIFFERS"
-            sys.stdout.write(
+            say(
                 f"{r.netlist:<{width}}  {verdict:7}  largest deviation {r.deviation:.1e} of 1 {r.scale} "
-                f"(allowed {r.limit:g}), {r.points} values\n"
+                f"(allowed {r.limit:g}), {r.points} values"
             )
     if not all(r.agrees for r in results):
         raise typer.Exit(1)

@@ -1,11 +1,12 @@
 """`ftj-spice train`: trains a decoder again from images."""
 
-import sys
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.output import say
 from ftj_spice.cli.progress import progress_bars
 
 
@@ -28,12 +29,11 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars, no closing lines.")] = False,
 ) -> None:
-    """Train a decoder (needs PyTorch: pip install 'ftj-spice\\[train]')."""
+    r"""Train a decoder (needs PyTorch: pip install 'ftj-spice\[train]')."""
     from ftj_spice.studies.train import train as run
 
-    names = {"download": "download (bytes)", "train": "epochs"}
-    with progress_bars(names, quiet) as observer:
+    with progress_bars({"train": "epochs"}, quiet) as observer:
         decoder = run(dataset, out, data=data, epochs=epochs, seed=seed, force=force, observer=observer)
     if not quiet:
-        figures = ", ".join(f"{k} {v:.4g}" for k, v in decoder.record.items() if isinstance(v, float))
-        sys.stdout.write(f"{out}: {figures}\nuse it with: ftj-spice generate --set decoder={out}\n")
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in decoder.record["figures"].items())
+        say(f"{out}: {figures}\nuse it with: ftj-spice generate --set {shlex.quote(f'decoder={out}')}")

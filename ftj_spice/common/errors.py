@@ -6,7 +6,7 @@ with `exit_code`. Everything else (a `TypeError`, an `IndexError`) is a programm
 
 
 class FtjSpiceError(Exception):
-    """Something a user can put right; its text is one sentence that says what is wrong, where, and what would be right."""
+    """Something a user can put right; its text is one sentence: what is wrong, where, and what would be right."""
 
     exit_code = 1
 

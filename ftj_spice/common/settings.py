@@ -1,9 +1,9 @@
 """Strict, frozen settings: unknown keys are refused with the nearest valid name, errors read as one sentence."""
 
 import difflib
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from ftj_spice.common.errors import SettingsError
 
@@ -12,6 +12,15 @@ class Strict(BaseModel):
     """Base of every settings and card model: frozen, no unknown keys, finite numbers only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Keeps `samples = true` from counting as 1."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
+            raise ValueError("Input should not be true or false")
+        return value
 
     @classmethod
     def parse(cls, data: dict[str, Any], where: str) -> Self:
@@ -37,9 +46,13 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         text = f"unknown setting '{path}'{_nearest(first['loc'], model)}"
+    elif first["type"] == "model_type":
+        text = f"'{path}' is a group of settings, not a value, got {first['input']!r}"
+    elif path and first["type"] != "missing" and isinstance(first["input"], dict):
+        text = f"'{path}' is one value, not a group of settings"
     else:
         message = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] == "missing" or isinstance(first["input"], dict) else f", got {first['input']!r}"
+        given = "" if first["type"] == "missing" or not path else f", got {first['input']!r}"
         text = f"'{path}': {message}{given}" if path else f"{message}{given}"
     rest = len(findings) - 1
     return text + (f" (and {rest} more problem{'s' * (rest > 1)})" if rest else "")

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from ftj_spice.device.card import Card
 from ftj_spice.device.conduction import SinhLaw
 from ftj_spice.device.traps import TrapHistory
-from ftj_spice.netlist.render import render
+from ftj_spice.netlist.render import RenderError, render
+
+TOPOLOGIES = ("crossbar", "nor")
+"""How an array's cells are wired; see the templates in `netlists/arrays/`."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ def read_bench(
     inputs: NDArray[np.float64],
     *,
     topology: str = "crossbar",
-    word_line: Line = Line(),  # noqa: B008 - frozen
-    bit_line: Line = Line(),  # noqa: B008
+    word_line: Line = Line(),
+    bit_line: Line = Line(),
     driver_resistance: float = 0.0,
 ) -> str:
     """Returns the bench that reads an array once per row of `inputs`, as one DC sweep of the source `vindex`.
@@ -81,9 +84,13 @@ def read_bench(
         driver_resistance: Output resistance of the row drivers in ohm.
 
     Raises:
-        RenderError: A value is not fit for a netlist.
+        RenderError: A value is not fit for a netlist, or the topology is unknown.
     """
+    if topology not in TOPOLOGIES:
+        raise RenderError(f"unknown topology {topology!r}; known: {', '.join(TOPOLOGIES)}")
     rows, columns = cells.shape
+    if inputs.ndim != 2 or inputs.shape[1] != rows or len(inputs) == 0:
+        raise RenderError(f"the inputs of {rows} rows must have shape (reads, {rows}), not {inputs.shape}")
     # A single read needs two points for ngspice's table to be a function.
     padded = inputs if len(inputs) > 1 else np.repeat(inputs, 2, axis=0)
     return render(
@@ -128,10 +135,10 @@ class TrapSource:
         """
         shift = -edge / 2 if centred else 0.0
         corners = []
-        for trap, initial in enumerate(history.initial):
+        for trap, initial in enumerate(history.initial.tolist()):
             times, states = history.of(trap)
             line = [0.0, float(initial)]
-            for time, state in zip(times, states, strict=True):
+            for time, state in zip(times.tolist(), states.tolist(), strict=True):
                 begin = max(time + shift, line[-2] + edge * 1e-3)  # corners must ascend, however close two events are
                 line += [begin, 1.0 - float(state), begin + edge, float(state)]
             corners.append(line)
@@ -159,8 +166,9 @@ class SampleArray:
     def nodes(self) -> tuple[list[str], list[str]]:
         """Returns the plus and minus node of every cell, column by column (the order of the traps)."""
         rows, columns = self.cells.shape
-        plus = [f"w{i}_{j}" if self.word_line.resistance > 0 else f"row{i}" for j in range(columns) for i in range(rows)]
-        minus = [f"b{i}_{j}" if self.bit_line.resistance > 0 else f"sense{j}" for j in range(columns) for i in range(rows)]
+        cells = [(i, j) for j in range(columns) for i in range(rows)]
+        plus = [f"w{i}_{j}" if self.word_line.resistance > 0 else f"row{i}" for i, j in cells]
+        minus = [f"b{i}_{j}" if self.bit_line.resistance > 0 else f"sense{j}" for i, j in cells]
         return plus, minus
 
     def context(self) -> dict[str, object]:
@@ -235,7 +243,7 @@ def integrator_bench(
 
 
 RESET_TIME_CONSTANTS = 3000.0
-"""The reset switch discharges for this many time constants, so that even a few backward Euler steps clear the capacitor."""
+"""Time constants of the reset switch in one reset: so many that even a few backward Euler steps clear the capacitor."""
 RESET_EDGE = 1e-3
 """Edges of the reset signal, in parts of the reset time."""
 

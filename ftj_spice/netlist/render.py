@@ -1,8 +1,9 @@
 """Strict rendering of the netlist templates in `netlists/`.
 
-Whatever enters a netlist passes one gate: a context holds finite numbers, booleans, identifiers (`[a-z][a-z0-9_]*`) and
-arrays, sequences or mappings of them, nothing else. A newline, a brace or a control line can't get in from a setting,
-a card or a file name. Templates use Jinja2 with undefined variables as errors; numbers are written with 12 digits.
+Whatever enters a netlist passes one gate: a context holds finite numbers, booleans, identifiers (a letter, then
+letters, digits and `_`) and arrays, sequences or mappings of them, nothing else. A newline, a brace or a control line
+can't get in from a setting, a card or a file name. Templates use Jinja2 with undefined variables as errors; numbers are
+written with 12 digits, and one that a template computed is refused as well where it is not finite.
 """
 
 import math
@@ -24,7 +25,7 @@ class RenderError(FtjSpiceError):
     """A value is not fit for a netlist, or a template asks for one that is missing."""
 
 
-def check(value: Any, where: str) -> Any:
+def check(value: Any, where: str) -> Any:  # noqa: PLR0911 - one return for each kind of value
     """Returns a value that is fit for a netlist, arrays as nested lists.
 
     Args:
@@ -39,44 +40,57 @@ def check(value: Any, where: str) -> Any:
     if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
-        if not math.isfinite(value):
-            raise RenderError(f"'{where}' is {value}: only finite numbers may enter a netlist")
-        return float(value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise RenderError(f"'{where}' is {number}: only finite numbers may enter a netlist")
+        return number
     if isinstance(value, str):
-        if not _IDENTIFIER.fullmatch(value):
-            raise RenderError(f"'{where}' is {value[:40]!r}: only letters, digits and '_' may enter a netlist")
-        return str(value)
+        text = str.__str__(value)  # its own characters, whatever a subclass says they are
+        if not _IDENTIFIER.fullmatch(text):
+            raise RenderError(
+                f"'{where}' is {text[:40]!r}: only a letter, then up to 63 letters, digits and '_' may enter a netlist"
+            )
+        return text
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "fiub":
             raise RenderError(f"'{where}' is an array of {value.dtype}: only numbers may enter a netlist")
-        if not np.isfinite(value).all():
+        with np.errstate(over="ignore"):  # of wider floats: found just below
+            numbers = np.asarray(value, float if value.dtype.kind == "f" else None)
+        if not np.isfinite(numbers).all():
             raise RenderError(f"'{where}' holds a value that is not finite: only finite numbers may enter a netlist")
-        return value.tolist()
+        return numbers.tolist()
     if isinstance(value, Mapping):
         return {check(key, where): check(entry, f"{where}.{key}") for key, entry in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [check(entry, where) for entry in value]
     raise RenderError(f"'{where}' is a {type(value).__name__}: only numbers and identifiers may enter a netlist")
 
 
 def _write(value: Any) -> Any:
     """Writes one number the way ngspice reads it; text of our own macros passes."""
-    if value.__class__ is float:
+    kind = value.__class__
+    if kind is float:
+        if not math.isfinite(value):
+            raise RenderError(f"a template computed {value} from its values: they are too large or too small")
         return f"{value:.12g}"
-    return value
+    if kind is str or kind is int or isinstance(value, jinja2.Undefined):  # the last raises when it is written
+        return value
+    if kind is bool:
+        return int(value)
+    raise RenderError(f"a template writes a {kind.__name__}: only numbers and identifiers may enter a netlist")
 
 
 @cache
 def _environment() -> jinja2.Environment:
     # Autoescape stays off: a netlist is not HTML, and `check` lets nothing in that could need escaping.
-    return jinja2.Environment(  # noqa: S701
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.netlists()),
         undefined=jinja2.StrictUndefined,
         finalize=_write,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False,  # noqa: S701
     )
 
 
@@ -88,11 +102,14 @@ def render(template: str, /, **context: Any) -> str:
         **context: Its variables; see `check` for what may enter.
 
     Raises:
-        RenderError: A value is not fit for a netlist, or the template asks for a variable that is not given.
+        RenderError: A value is not fit for a netlist, the template asks for a variable that is not given, or there is
+            no such template.
     """
     safe = {name: check(value, name) for name, value in context.items()}
     try:
         text = _environment().get_template(template).render(safe)
-    except jinja2.UndefinedError as error:
-        raise RenderError(f"template {template}: {error.message}") from None
+    except jinja2.TemplateNotFound as error:
+        raise RenderError(f"there is no netlist template {error.name!r}") from None
+    except (jinja2.TemplateError, ArithmeticError) as error:
+        raise RenderError(f"template {template}: {error}") from None
     return re.sub(r"\n{2,}", "\n", text)

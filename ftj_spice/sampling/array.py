@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ftj_spice.common.errors import SettingsError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.device.moments import WindowMoments, window_moments
@@ -102,8 +103,17 @@ class ColumnMoments:
             offset: Constant part, shape `(columns,)`.
             weight: Weight of each cell's state, shape `(rows, columns)`.
             cells: Moments of the states.
+
+        Raises:
+            SettingsError: A column has no noise.
         """
         variance = np.sum(weight**2 * cells.variance, axis=0)
+        silent = np.flatnonzero(~(variance > 0))
+        if len(silent):
+            raise SettingsError(
+                f"column {silent[0]} of the sampling array has no noise: its traps don't move at this voltage, "
+                "or their amplitude is 0"
+            )
         third = np.sum(weight**3 * cells.third, axis=0)
         fourth = np.sum(weight**4 * (cells.fourth - 3.0 * cells.variance**2), axis=0)
         covariance = np.sum(weight**2 * cells.covariance, axis=0)

@@ -85,9 +85,7 @@ class IntegratorReadout:
         """Calibrates reference, capacitor and ADC range for an array, by closed forms."""
         window = settings.time
         reset_time = settings.reset_fraction * window
-        moments = ColumnMoments.of_sum(
-            array.empty_current.sum(axis=0), -array.swing, array.moments(window, reset_time)
-        )
+        moments = ColumnMoments.of_sum(array.empty_current.sum(axis=0), -array.swing, array.moments(window, reset_time))
         reach = settings.adc_sigmas * np.sqrt(moments.variance)
         return cls(
             moments=moments,

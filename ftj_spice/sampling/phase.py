@@ -7,10 +7,12 @@ variance, never with the sample's own.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card
 from ftj_spice.device.traps import Candidates, TrapHistory, draw_candidates
 from ftj_spice.engines.ngspice import NgspiceEngine, Resolution, TrapPlan
@@ -69,13 +71,6 @@ class SampleResult:
     resolution: Resolution
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The columns that one netlist holds."""
-
-    columns: list[int]
-
-
 def sample(
     card: Card,
     settings: SampleSettings,
@@ -98,13 +93,17 @@ def sample(
         progress: Called with finished and all netlists.
 
     Raises:
+        SettingsError: `count` or `columns` is not positive, or the settings leave no noise to sample.
         EngineError: A simulation failed.
     """
+    for name, value in (("count", count), ("columns", columns)):
+        if value < 1:
+            raise SettingsError(f"{name} must be at least 1, got {value}")
     array = SamplingArray.draw(card, settings, columns, seed)
     digitiser = make_digitiser(settings, array, seed)
-    parts = [_Part(list(range(columns)))] if settings.whole_array else [_Part([j]) for j in range(columns)]
+    parts = [list(range(columns))] if settings.whole_array else [[j] for j in range(columns)]
 
-    def run(open_netlist, part: _Part):  # type: ignore[no-untyped-def]
+    def run(open_netlist: Any, part: list[int]) -> _Outcome:
         return _simulate_part(open_netlist, part, array, settings, digitiser, count, seed)
 
     total = len(parts)
@@ -113,7 +112,7 @@ def sample(
     codes = digitiser.codes(values)
     histories = [history for outcome in outcomes for history in outcome.histories]
     netlists = {
-        f"sample_{'array' if settings.whole_array else f'column{part.columns[0]:02d}'}.cir": outcome.netlist
+        f"sample_{'array' if settings.whole_array else f'column{part[0]:02d}'}.cir": outcome.netlist
         for part, outcome in zip(parts, outcomes, strict=True)
     }
     return SampleResult(
@@ -141,12 +140,16 @@ class _Outcome:
 
 
 def _simulate_part(
-    open_netlist: Callable, part: _Part, array: SamplingArray, settings: SampleSettings, digitiser: Digitiser, count: int,
+    open_netlist: Any,
+    columns: list[int],
+    array: SamplingArray,
+    settings: SampleSettings,
+    digitiser: Digitiser,
+    count: int,
     seed: int,
-) -> _Outcome:  # fmt: skip
+) -> _Outcome:
     """Simulates some columns over all samples, transient after transient."""
     rows, _ = array.shape
-    columns = part.columns
     bench_array = SampleArray(
         Cells.of(array.card, array.conductance[:, columns], array.amplitude[:, columns]),
         lead=columns[0],

@@ -54,5 +54,5 @@ class SampleSettings(Strict):
     @model_validator(mode="after")
     def _linked(self) -> "SampleSettings":
         if self.digitiser == "comparator" and self.steps_per_sample < self.rows:
-            raise ValueError(f"'steps_per_sample' must be at least the {self.rows} rows that are read one after another")
+            raise ValueError(f"'steps_per_sample' must be at least {self.rows}: the rows are read one after another")
         return self

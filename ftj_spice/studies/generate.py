@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.array.layer import LayerResult, forward
-from ftj_spice.common.errors import SettingsError
-from ftj_spice.device.card import Card, load_card
+from ftj_spice.common import resources
+from ftj_spice.device.card import load_card
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.generative.decoder import Decoder, shipped
 from ftj_spice.results.datasets import Variable, write_dataset
-from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
+from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_file, sha256_text
 from ftj_spice.results.plots import save_image_grid
 from ftj_spice.results.rawfile import write_raw
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.phase import SampleResult, sample
 from ftj_spice.studies.generate_report import render_generate_report
 from ftj_spice.studies.observer import Observer, part_of, silent
-from ftj_spice.studies.settings import RunSettings
+from ftj_spice.studies.settings import RunSettings, check_jobs
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ def load_decoder(name: str) -> Decoder:
     return Decoder.load(name) if name.endswith(".npz") else shipped(name)
 
 
+def decoder_path(name: str) -> Path:
+    """Returns the file of a decoder that `load_decoder` knows."""
+    return Path(name) if name.endswith(".npz") else resources.models() / "decoders" / f"{name}.npz"
+
+
 def generate(
     settings: RunSettings | None = None,
     out: str | Path | None = None,
@@ -84,8 +89,7 @@ def generate(
         FtjSpiceError: Settings, files, simulation or output; the subclass and its sentence say what.
     """
     settings = settings or RunSettings()
-    if jobs < 1:
-        raise SettingsError(f"jobs must be at least 1, got {jobs}")
+    check_jobs(jobs)
     if out is None:
         return _run(settings, jobs, observer, Stopwatch())[0]
     with RunDirectory(Path(out), force=force) as run:
@@ -212,12 +216,16 @@ def _write(
     run.write_json(
         "manifest.json",
         build_manifest(
-            command,
+            [word.encode("utf-8", "backslashreplace").decode() for word in command],
             result.settings.model_dump(),
             result.settings.seed,
             {name: sha256_text(text) for name, text in netlists.items()},
             watch.durations,
             {"name": "ngspice", **{k: v for k, v in features.items() if k != "banner"}},
+            {
+                "card": sampling.array.card.model_dump(exclude={"provenance"}),
+                "decoder": {"sha256": sha256_file(decoder_path(result.settings.decoder))},
+            },
         ),
     )
 
@@ -252,12 +260,3 @@ def _columns(sampling: SampleResult, layer: LayerResult) -> dict[str, Variable]:
             f"{name}_full_scale": ((pair,), reads.full_scale, {"units": "A", "long_name": "converter range"}),
         }  # fmt: skip
     return variables
-
-
-def decoder_card(settings: RunSettings) -> tuple[Decoder, Card]:
-    """Returns the decoder and card that settings name.
-
-    Raises:
-        FtjSpiceError: Either is missing or damaged.
-    """
-    return load_decoder(settings.decoder), load_card(settings.card)

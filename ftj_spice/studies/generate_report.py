@@ -49,8 +49,8 @@ def _images(report: Report, result: "GenerateResult") -> None:
     report.section(
         "Images",
         "Each image began as random telegraph noise: column currents of the sampling array, integrated and digitised, "
-        "are the latent vector; the first decoder layer was multiplied on FTJ conductances; the remaining layers ran in "
-        "numpy. Beside them, the numpy decoder's images for the same latents.",
+        "are the latent vector; the first decoder layer was multiplied on FTJ conductances; the remaining layers ran "
+        "in numpy. Beside them, the numpy decoder's images for the same latents.",
     )
     shown = result.images[:64]
     report.figure(image_grid_png(shown), "Images through the simulated array.", "Grid of images from the array")
@@ -63,7 +63,7 @@ def _images(report: Report, result: "GenerateResult") -> None:
 
 def _sampling(report: Report, result: "GenerateResult") -> None:
     s, settings = result.sampling, result.settings.sample
-    array, card = s.array, s.array.card
+    array = s.array
     traps = array.traps.take(slice(0, 1))
     v = array.voltage
     capture, emission = float(traps.capture_time_at(v)[0]), float(traps.emission_time_at(v)[0])
@@ -172,5 +172,7 @@ def _settings(report: Report, settings: Strict) -> None:
     rows = []
     for name, value in settings.model_dump().items():
         group = value if isinstance(value, dict) else {"": value}
-        rows += [[f"{name}.{key}".rstrip("."), "automatic" if entry is None else str(entry)] for key, entry in group.items()]
+        rows += [
+            [f"{name}.{key}".rstrip("."), "automatic" if entry is None else str(entry)] for key, entry in group.items()
+        ]
     report.section("Settings").table(rows, ["setting", "value"], "Every setting of the run.")

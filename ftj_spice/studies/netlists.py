@@ -1,5 +1,7 @@
 """Netlists by themselves: self-contained files of any size that plain `ngspice -b` runs."""
 
+import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.array.array import Array
-from ftj_spice.common.errors import DataError, SettingsError
+from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.device.traps import TrapHistory, draw_candidates, simulate
 from ftj_spice.engines.ngspice import Resolution
+from ftj_spice.generative.files import replace_file
 from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource, cell_bench, integrate_bench
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import make_digitiser
@@ -20,6 +23,10 @@ from ftj_spice.sampling.phase import BIAS_MARGIN
 from ftj_spice.sampling.settings import SampleSettings
 
 LARGEST_SIDE = 4096
+LARGEST_ARRAY = 1 << 20
+"""Cells of one netlist, at most: a file of about 150 MB."""
+LARGEST_CONDUCTANCE = 1.0
+"""In S: more in one junction is a matrix in another unit."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,33 @@ def make_netlist(kind: str, order: NetlistOrder) -> str:
     for name in ("rows", "columns", "samples"):
         if not 1 <= getattr(order, name) <= LARGEST_SIDE:
             raise SettingsError(f"{name} must lie between 1 and {LARGEST_SIDE}, got {getattr(order, name)}")
+    if order.rows * order.columns > LARGEST_ARRAY:
+        raise SettingsError(f"rows x columns must be at most {LARGEST_ARRAY} cells, got {order.rows} x {order.columns}")
+    if not (math.isfinite(order.line_resistance) and order.line_resistance >= 0):
+        raise SettingsError(
+            f"line_resistance must be a finite number of ohms, not negative, got {order.line_resistance}"
+        )
+    if order.seed < 0:
+        raise SettingsError(f"seed must not be negative, got {order.seed}")
     return KINDS[kind][0](order, load_card(order.card))
+
+
+def write_netlist(text: str, path: Path, *, force: bool = False) -> None:
+    """Writes a netlist to a file, whole or not at all.
+
+    Args:
+        text: The netlist.
+        path: Where to.
+        force: Replaces an existing file.
+
+    Raises:
+        OutputError: There is such a file, or it can't be written.
+    """
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists; choose another -o or pass --force")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"can't write {path}: it is not a file")
+    replace_file(path, text.encode())
 
 
 def _conductance(order: NetlistOrder, card: Card) -> NDArray[np.float64]:
@@ -65,13 +98,23 @@ def _conductance(order: NetlistOrder, card: Card) -> NDArray[np.float64]:
         rng = generator(order.seed, "netlist-levels")
         fractions = rng.integers(0, card.levels, (order.rows, order.columns)) / (card.levels - 1)
         return card.off_conductance + fractions * (card.on_conductance - card.off_conductance)
+    name = Path(order.conductance)
     try:
-        matrix = np.load(order.conductance, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"can't read conductances from {order.conductance}: {error}") from None
-    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu" or matrix.ndim != 2:
-        raise DataError(f"{order.conductance} must hold one matrix of numbers, in siemens")
-    return matrix.astype(float)
+        matrix = np.lib.format.read_array(io.BytesIO(name.read_bytes()), allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"can't read conductances from {name}: {error.strerror or error}") from None
+    except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError):
+        raise DataError(f"{name} is not a whole .npy file with a matrix of numbers") from None
+    if matrix.dtype.kind not in "fiu" or matrix.ndim != 2 or 0 in matrix.shape:
+        raise DataError(
+            f"{name} must hold one matrix of numbers, in siemens, not {matrix.dtype} of shape {matrix.shape}"
+        )
+    if max(matrix.shape) > LARGEST_SIDE or matrix.size > LARGEST_ARRAY:
+        raise DataError(f"{name}: at most {LARGEST_SIDE} rows or columns and {LARGEST_ARRAY} cells, not {matrix.shape}")
+    matrix = matrix.astype(float)
+    if not (np.isfinite(matrix).all() and matrix.min() >= 0 and matrix.max() <= LARGEST_CONDUCTANCE):
+        raise DataError(f"{name}: conductances must be finite numbers from 0 to {LARGEST_CONDUCTANCE:g}, in siemens")
+    return matrix
 
 
 def _cell(order: NetlistOrder, card: Card) -> str:
@@ -129,6 +172,8 @@ def _histories(array: SamplingArray, duration: float, settings: SampleSettings, 
     )
     if settings.digitiser == "integrator":
         return simulate(candidates, np.array([0.0]), np.array([array.voltage]))
+    if rows == 1:  # no row waits for another
+        return simulate(candidates, np.array([0.0]), np.array([array.voltage]))
     slot = settings.time / rows
     rounds = np.arange(round(duration / settings.time))
     parts = []
@@ -136,7 +181,8 @@ def _histories(array: SamplingArray, duration: float, settings: SampleSettings, 
         begins = rounds * settings.time + i * slot
         breaks = np.concatenate([[0.0], np.stack([begins, begins + slot], axis=1).ravel()])
         volts = np.concatenate([[0.0], np.tile([array.voltage, 0.0], len(rounds))])
-        history = simulate(candidates, breaks, volts)
+        first = 0 if begins[0] > 0 else 1
+        history = simulate(candidates, breaks[first:], volts[first:])
         own = history.traps % rows == i
         parts.append((history.times[own], history.traps[own], history.states[own]))
     times, traps, states = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-Observer = Callable[[str, int, int], None]
-"""Called with the phase's name, how many of its parts are done, and how many there are."""
+Observer = Callable[[str, int, int | None], None]
+"""Called with the phase's name, how many of its parts are done, and how many there are (`None`: not known)."""
 
 
-def silent(phase: str, done: int, total: int) -> None:
+def silent(phase: str, done: int, total: int | None) -> None:
     """Ignores everything."""
 
 

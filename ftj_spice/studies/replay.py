@@ -1,10 +1,11 @@
 """Checks a run by its own files: every netlist again, through the plain `ngspice -b`, against the stored currents."""
 
+import contextlib
 import json
+import re
 import subprocess
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.common.errors import DataError
-from ftj_spice.engines.errors import EngineError
+from ftj_spice.common.errors import DataError, OutputError
+from ftj_spice.device.card import Card
+from ftj_spice.engines.errors import EngineError, WorkerTimeoutError
 from ftj_spice.engines.ngspice.library import find_command
 from ftj_spice.results.datasets import read_dataset
 from ftj_spice.results.manifest import sha256_text
 from ftj_spice.results.rawfile import read_raw
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import Digitiser, make_digitiser
-from ftj_spice.studies.generate import decoder_card
 from ftj_spice.studies.observer import Observer, silent
-from ftj_spice.studies.settings import RunSettings
+from ftj_spice.studies.settings import RunSettings, check_jobs
 
 SECONDS = 3600.0
 """Time limit of one netlist."""
@@ -61,8 +62,14 @@ SAMPLE_LIMIT = 2e-4
 BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""
 
+_NAME = re.compile(r"sample_(?:array|column\d+)\.cir|read_tile\d+_\d+\.cir")
+_CARDS = set(
+    ".dc .end .ends .func .global .ic .meas .model .nodeset .options .param .print .save .subckt .temp .tran".split()
+)
+"""What a run's netlists may hold. Others (`.control`, `.include`, ...) can run commands or open files."""
 
-def replay(directory: Path, *, jobs: int = 1, observer: Observer = silent) -> list[Replay]:
+
+def replay(directory: str | Path, *, jobs: int = 1, observer: Observer = silent) -> list[Replay]:
     """Runs every netlist of a run directory again and compares.
 
     Args:
@@ -71,83 +78,186 @@ def replay(directory: Path, *, jobs: int = 1, observer: Observer = silent) -> li
         observer: Told about progress.
 
     Raises:
+        SettingsError: `jobs` is out of range.
         DataError: Not a run directory, or a netlist that was changed since.
         EngineError: ngspice is missing or refuses a netlist.
     """
-    manifest = _manifest(directory)
-    settings = RunSettings.parse(manifest["settings"], str(directory / "manifest.json"))
-    stored = read_dataset(directory / "columns.h5")
-    decoder, card = decoder_card(settings)
-    array = SamplingArray.draw(card, settings.sample, decoder.latent_dim, settings.seed)
-    digitiser = make_digitiser(settings.sample, array, settings.seed)
-    command = find_command()
-    names = sorted(manifest["netlists"])
+    check_jobs(jobs)
+    run = _Run.open(Path(directory))
+    processes = _Processes(find_command())
+    done = 0
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="replay")
+    try:
+        futures = [pool.submit(run.check, name, processes) for name in run.netlists]
+        pending = set(futures)
+        while pending:
+            finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for future in finished:
+                future.result()
+            done += len(finished)
+            observer("replay", done, len(futures))
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        processes.stop()  # ends what still runs after an error or an interruption
+        pool.shutdown(wait=True)
 
-    def check(name: str) -> Replay:
-        path = directory / "netlists" / name
+
+@dataclass(frozen=True)
+class _Run:
+    """A run directory, opened for comparison.
+
+    Attributes:
+        directory: Where it lies.
+        netlists: SHA-256 by file name, in the names' order.
+        stored: The arrays of `columns.h5`.
+        settings: Settings of the run.
+        digitiser: What turned the sampling array's currents into codes.
+    """
+
+    directory: Path
+    netlists: dict[str, str]
+    stored: Any
+    settings: RunSettings
+    digitiser: Digitiser
+
+    @classmethod
+    def open(cls, directory: Path) -> "_Run":
+        path = directory / "manifest.json"
         try:
-            text = path.read_text(encoding="utf-8")
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            netlists = dict(sorted(manifest["netlists"].items()))
+            given, card_data = manifest["settings"], manifest["card"]
+        except OSError as error:
+            raise DataError(f"{directory} is not a run directory: can't read {path.name}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise DataError(f"{path} is not the manifest of a generate run") from None
+        strange = [name for name in netlists if not _NAME.fullmatch(name)]
+        if strange or not netlists:
+            raise DataError(
+                f"{path} names {f'a netlist {strange[0]!r} that no run writes' if strange else 'no netlists'}"
+            )
+        settings = RunSettings.parse(given, str(path))
+        card = Card.parse(card_data, f"{path}: card")
+        stored = read_dataset(directory / "columns.h5")
+        columns = _array(stored, "sample_value", 2, directory).shape[1]
+        array = SamplingArray.draw(card, settings.sample, columns, settings.seed)
+        return cls(directory, netlists, stored, settings, make_digitiser(settings.sample, array, settings.seed))
+
+    def check(self, name: str, processes: "_Processes") -> Replay:
+        """Runs one netlist and compares."""
+        path = self.directory / "netlists" / name
+        try:
+            text = path.read_bytes().decode()
         except OSError as error:
             raise DataError(f"can't read {path}: {error.strerror}") from None
-        if sha256_text(text) != manifest["netlists"][name]:
+        except UnicodeDecodeError:
+            raise DataError(f"{path} was changed since the run: it is not text any more") from None
+        if sha256_text(text) != self.netlists[name]:
             raise DataError(f"{path} was changed since the run: its checksum differs from the manifest's")
-        vectors = _simulate(command, path)
-        if name.startswith("sample_"):
-            return _compare_sample(name, vectors, stored, digitiser, array.shape[1])
-        return _compare_read(name, vectors, stored, settings.read.reads_per_netlist)
+        _refuse_commands(text, path)
+        vectors = processes.simulate(text, path)
+        try:
+            compare = self._compare_sample if name.startswith("sample_") else self._compare_read
+            return compare(name, vectors)
+        except KeyError as error:
+            raise DataError(f"{path} does not belong to this run: it gives no vector {error}") from None
 
-    results: list[Replay] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for outcome in pool.map(check, names):
-            results.append(outcome)
-            observer("replay", len(results), len(names))
-    return results
+    def _compare_sample(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
+        expected = _array(self.stored, "sample_value", 2, self.directory)
+        count, columns = expected.shape
+        own = (
+            list(range(columns)) if "array" in name else [int(name.removeprefix("sample_column").removesuffix(".cir"))]
+        )
+        if own[-1] >= columns:
+            raise DataError(f"{name} is of column {own[-1]}, but columns.h5 holds {columns}")
+        expected = expected[:, own]
+        outputs = np.stack([vectors[f"v(out{k})"] for k in range(len(own))], axis=1)
+        values = self.digitiser.values(vectors["time"], outputs, own, count)
+        if self.settings.sample.digitiser == "integrator":
+            sigma = np.sqrt(self.digitiser.moments.variance[own])
+            deviation = float(np.max(np.abs(values - expected) / sigma))
+            return Replay(
+                name, "window-averaged column current", values.size, deviation, "standard deviation", SAMPLE_LIMIT
+            )
+        differing = float(np.mean(values != expected))
+        return Replay(name, "sum of comparator bits", values.size, differing, "share of samples that differ", BIT_LIMIT)
+
+    def _compare_read(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
+        tile, chunk = (int(part) for part in name.removeprefix("read_tile").removesuffix(".cir").split("_"))
+        size = self.settings.read.reads_per_netlist
+        stored = _array(self.stored, f"tile{tile:02d}_current", 2, self.directory)
+        expected = stored[chunk * size : (chunk + 1) * size]
+        values = np.stack([vectors[f"i(vsense{j})"] for j in range(expected.shape[1])], axis=1)[: len(expected)]
+        if values.shape != expected.shape or not values.size:
+            raise DataError(f"{name} gives {values.shape[0]} reads, but columns.h5 holds {expected.shape[0]} of them")
+        deviation = float(np.max(np.abs(values - expected)) / (np.max(np.abs(expected)) or 1.0))
+        return Replay(
+            name, "column current of every read", values.size, deviation, "largest column current", READ_LIMIT
+        )
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
-    path = directory / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        return {"settings": manifest["settings"], "netlists": manifest["netlists"]}
-    except OSError as error:
-        raise DataError(f"{directory} is not a run directory: can't read {path.name}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path} is not a run's manifest") from None
+def _array(stored: Any, name: str, axes: int, directory: Path) -> NDArray[np.float64]:
+    """Returns an array of `columns.h5`."""
+    if name not in stored or stored[name].ndim != axes:
+        raise DataError(f"{directory / 'columns.h5'} holds no array {name!r} of {axes} axes")
+    return stored[name].to_numpy()
 
 
-def _simulate(command: str, netlist: Path) -> dict[str, NDArray[np.float64]]:
-    with tempfile.TemporaryDirectory(prefix="ftj-spice-replay-") as folder:
-        raw = Path(folder) / "out.raw"
-        done = subprocess.run(
-            [command, "-b", "-r", str(raw), str(netlist.resolve())],
-            capture_output=True, text=True, errors="replace", timeout=SECONDS, cwd=folder, check=False,
+def _refuse_commands(text: str, path: Path) -> None:
+    """Refuses a netlist that could do more than simulate: a directory from elsewhere vouches for itself only."""
+    for number, line in enumerate(text.splitlines()[1:], start=2):
+        word = (line.strip().lower().split() or ["*"])[0]
+        commands = word.startswith("*#") or (word.startswith(".") and word not in _CARDS) or word.startswith(("a", "n"))
+        if commands:
+            raise DataError(
+                f"{path}, line {number}: {line.strip()[:40]!r} is nothing that a run writes; it is not replayed"
+            )
+
+
+class _Processes:
+    """Runs `ngspice -b`, and ends what runs when it is told to stop."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._running: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    def simulate(self, text: str, path: Path) -> dict[str, NDArray[np.float64]]:
+        """Runs a netlist and returns its vectors."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="ftj-spice-replay-", ignore_cleanup_errors=True) as folder:
+                return self._simulate(text, path, Path(folder))
+        except OSError as error:
+            raise OutputError(f"can't replay {path} in a temporary folder: {error.strerror or error}") from None
+
+    def _simulate(self, text: str, path: Path, folder: Path) -> dict[str, NDArray[np.float64]]:
+        netlist, raw = folder / "netlist.cir", folder / "out.raw"
+        netlist.write_bytes(text.encode())
+        process = subprocess.Popen(
+            [self._command, "-b", "-r", raw.name, netlist.name],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+            cwd=folder, start_new_session=True,
         )  # fmt: skip
-        if done.returncode or not raw.is_file():
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise EngineError(f"ngspice -b refuses {netlist} (status {done.returncode}): {last}")
+        self._running.add(process)
+        try:
+            if self._stopped:
+                process.kill()
+            _, messages = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            raise WorkerTimeoutError(f"ngspice -b took longer than {SECONDS:g} s for {path}") from None
+        finally:
+            process.kill()
+            process.communicate()
+            self._running.discard(process)
+        if process.returncode or not raw.is_file():
+            last = (messages.strip().splitlines() or ["no message"])[-1]
+            raise EngineError(f"ngspice -b refuses {path} (status {process.returncode}): {last}")
         return dict(read_raw(raw).vectors)
 
-
-def _compare_sample(
-    name: str, vectors: dict[str, NDArray[np.float64]], stored: Any, digitiser: Digitiser, columns: int
-) -> Replay:
-    own = list(range(columns)) if "array" in name else [int(name.removeprefix("sample_column").removesuffix(".cir"))]
-    expected = stored["sample_value"].to_numpy()[:, own]
-    outputs = np.stack([vectors[f"v(out{k})"] for k in range(len(own))], axis=1)
-    values = digitiser.values(vectors["time"], outputs, own, len(expected))
-    if stored["sample_value"].attrs["units"] == "A":
-        sigma = np.sqrt(digitiser.moments.variance[own])
-        deviation = float(np.max(np.abs(values - expected) / sigma))
-        return Replay(name, "window-averaged column current", values.size, deviation, "standard deviation", SAMPLE_LIMIT)
-    differing = float(np.mean(values != expected))
-    return Replay(name, "sum of comparator bits", values.size, differing, "share of samples that differ", BIT_LIMIT)
-
-
-def _compare_read(name: str, vectors: dict[str, NDArray[np.float64]], stored: Any, per_netlist: int) -> Replay:
-    tile, chunk = (int(part) for part in name.removeprefix("read_tile").removesuffix(".cir").split("_"))
-    expected = stored[f"tile{tile:02d}_current"].to_numpy()[chunk * per_netlist : (chunk + 1) * per_netlist]
-    values = np.stack([vectors[f"i(vsense{j})"] for j in range(expected.shape[1])], axis=1)[: len(expected)]
-    deviation = float(np.max(np.abs(values - expected)) / np.max(np.abs(expected)))
-    return Replay(name, "column current of every read", values.size, deviation, "largest column current", READ_LIMIT)
-
-
+    def stop(self) -> None:
+        """Ends what runs; nothing starts any more."""
+        self._stopped = True
+        for process in list(self._running):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()

@@ -39,7 +39,20 @@ class RunSettings(Strict):
     """ngspice."""
 
 
-def load_settings(path: Path | None = None, changes: Iterable[str] = ()) -> RunSettings:
+LARGEST_JOBS = 1024
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuses a number of workers that makes no sense.
+
+    Raises:
+        SettingsError: It lies outside 1 to `LARGEST_JOBS`.
+    """
+    if not 1 <= jobs <= LARGEST_JOBS:
+        raise SettingsError(f"jobs must lie between 1 and {LARGEST_JOBS}, got {jobs}")
+
+
+def load_settings(path: str | Path | None = None, changes: Iterable[str] = ()) -> RunSettings:
     """Returns the settings of a TOML file (or the defaults), changed by `key=value` strings.
 
     Args:
@@ -54,10 +67,10 @@ def load_settings(path: Path | None = None, changes: Iterable[str] = ()) -> RunS
     if path is not None:
         where = str(path)
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise SettingsError(f"can't read the settings file {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # malformed TOML, or not UTF-8
             raise SettingsError(f"{path}: not valid TOML: {error}") from None
     for change in changes:
         _apply(data, change)
@@ -65,20 +78,21 @@ def load_settings(path: Path | None = None, changes: Iterable[str] = ()) -> RunS
 
 
 def _apply(data: dict[str, Any], change: str) -> None:
+    given = f"--set {change[:80]!r}"
     key, equals, text = change.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise SettingsError(f"--set {change!r}: write key=value, for example sample.voltage=1.4")
+        raise SettingsError(f"{given}: write key=value, for example sample.voltage=1.4")
     try:
         value = tomllib.loads(f"value = {text.strip()}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = {"value": text.strip()}
     if set(value) != {"value"}:
-        raise SettingsError(f"--set {change!r}: one value, please")
+        raise SettingsError(f"{given}: one value, please")
     for name in names[:-1]:
         data = data.setdefault(name, {})
         if not isinstance(data, dict):
-            raise SettingsError(f"--set {change!r}: '{name}' is not a group of settings")
+            raise SettingsError(f"{given}: '{name}' is not a group of settings")
     data[names[-1]] = value["value"]
 
 

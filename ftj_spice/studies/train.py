@@ -1,5 +1,6 @@
 """Training a decoder from a data set on disk, or a downloaded one."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def train(
         raise OutputError(f"can't write {path}: there is no folder {path.parent}")
     given: dict[str, Any] = {"epochs": epochs, "seed": seed}
     settings = TrainSettings.parse({k: v for k, v in given.items() if v is not None}, "train")
-    folder = Path(data) if data else download_mnist(progress=lambda name, done, total: observer("download", done, total))
+    if importlib.util.find_spec("torch") is None:  # before anything is downloaded
+        raise SettingsError("training needs PyTorch, which is not installed: pip install 'ftj-spice[train]'")
+    folder = Path(data) if data else download_mnist(progress=observer)
     images = load_mnist(folder)
     decoder, _ = train_vae(
         images.train_images, settings, lambda done, total, loss: observer("train", done, total),

@@ -91,7 +91,7 @@ def test_a_value_is_required():
 def test_missing_and_malformed_files(tmp_path):
     with pytest.raises(SettingsError, match="did you mean 'hzo_mfis_nominal'"):
         load_card("hzo_mfis_nominl")
-    with pytest.raises(SettingsError, match="known: .*linear"):
+    with pytest.raises(SettingsError, match=r"known: .*linear"):
         load_card("zzz")
     with pytest.raises(SettingsError, match="can't read the device card"):
         load_card(tmp_path / "none.toml")

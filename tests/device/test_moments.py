@@ -44,9 +44,9 @@ def test_moments_equal_the_matrix_exponential(p, x):
     assert moments.variance == pytest.approx(m2 - m1**2, rel=1e-8)
     assert moments.third == pytest.approx(m3 - 3 * m2 * m1 + 2 * m1**3, rel=1e-6, abs=1e-10)
     assert moments.fourth == pytest.approx(m4 - 4 * m3 * m1 + 6 * m2 * m1**2 - 3 * m1**4, rel=1e-6)
-    assert moments.covariance == pytest.approx(exact(p, x, windows=2), rel=1e-8, abs=1e-15)
+    assert moments.covariance == pytest.approx(exact(p, x, windows=2), rel=1e-8, abs=1e-10)
     paused = window_moments(p, 2e-3, 2e-3 * x, pause=1e-3)
-    assert paused.covariance == pytest.approx(exact(p, x, windows=2, pause=0.5), rel=1e-8, abs=1e-15)
+    assert paused.covariance == pytest.approx(exact(p, x, windows=2, pause=0.5), rel=1e-8, abs=1e-10)
 
 
 def test_series_and_closed_form_meet():

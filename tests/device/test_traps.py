@@ -202,9 +202,7 @@ def test_bookkeeping_of_a_history():
     assert np.array_equal(history.state_at(0, times), states)
     assert history.state_at(0, np.array([0.0]))[0] == history.initial[0]
     edges = np.sort(np.concatenate([[0.0, 0.05], times]))
-    np.testing.assert_allclose(
-        history.averages(0, edges), history.state_at(0, (edges[1:] + edges[:-1]) / 2), atol=1e-9
-    )
+    np.testing.assert_allclose(history.averages(0, edges), history.state_at(0, (edges[1:] + edges[:-1]) / 2), atol=1e-9)
 
 
 def test_a_trap_that_never_moves():

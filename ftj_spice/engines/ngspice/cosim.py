@@ -54,7 +54,7 @@ _BUFFERS = (
 (_TIMES, _DRAWS, _OFFSETS, _TABLE, _STATE, _CURSOR, _BIAS, _ACCEPTED_BIAS, _PLUS, _MINUS,
  _NEXT, _ASKED, _ANSWER, _CLOCK, _INTEGERS, _HTIME, _HTRAP, _HSTATE, _SOURCE_NAME) = range(len(_BUFFERS))  # fmt: skip
 # Entries of `clock` (seconds, volts) and `integers`.
-_ACCEPTED_TIME, _EDGE_TIME, _FLOOR, _LOWEST, _HIGHEST = range(5)
+_ACCEPTED_TIME, _EDGE_TIME, _FLOOR, _LOWEST, _HIGHEST, _STOP = range(6)
 _COUNT, _MODE, _TRANSITIONS, _UNKNOWN_SOURCE, _SHARED_TRAP = range(5)
 _NO_TRAP = -1  # of the last two integers
 _TABLE_SIZE = len(_BUFFERS)
@@ -133,7 +133,7 @@ def _source(value, time, name, ident, user):  # pragma: no cover - compiled
             integers[_SHARED_TRAP] = trap
         source_name[trap] = code
     state = _ints(address, _STATE, count)
-    clock = _floats(address, _CLOCK, 5)
+    clock = _floats(address, _CLOCK, 6)
     begin = clock[_ACCEPTED_TIME]
     if integers[_MODE] == 1 or time <= begin:
         out[0] = state[trap]
@@ -176,7 +176,7 @@ def _accepted_data(data, count_, ident, user):  # pragma: no cover - compiled
     values = numba.carray(_pointer(head[1]), vectors, np.int64)
     plus, minus = _ints(address, _PLUS, count), _ints(address, _MINUS, count)
     bias = _floats(address, _BIAS, count)
-    clock = _floats(address, _CLOCK, 5)
+    clock = _floats(address, _CLOCK, 6)
     for trap in range(count):
         voltage = 0.0
         if plus[trap] >= 0:
@@ -200,14 +200,35 @@ _sync_signature = types.int32(
 )
 
 
+@intrinsic
+def _as_floats(typingctx, pointer):  # type: ignore[no-untyped-def]
+    """Turns a pointer to integers into one to floats."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float64)(pointer), codegen
+
+
+@numba.njit(inline="always")
+def _end_at(stop, time, delta):
+    """Shortens a step that would pass the end; left to ngspice, it would stop 1.1e-11 steps short of it."""
+    step = numba.carray(delta, 1)
+    if time + step[0] > stop and time < stop:
+        step[0] = stop - time
+        while time + step[0] > stop:
+            step[0] *= 1.0 - 1.2e-16
+
+
 @numba.cfunc(_sync_signature, cache=True)
 def _synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma: no cover - compiled
-    if location != 0:
-        return 0
     address = numba.carray(user, _TABLE_SIZE)
+    if location != 0:
+        _end_at(_floats(address, _CLOCK, 6)[_STOP], time, delta)
+        return 0
     integers = _ints(address, _INTEGERS, 5)
     count, mode = integers[_COUNT], integers[_MODE]
-    clock = _floats(address, _CLOCK, 5)
+    clock = _floats(address, _CLOCK, 6)
     offsets = _ints(address, _OFFSETS, count + 1)
     total = offsets[count]
     times, draws = _floats(address, _TIMES, total), _floats(address, _DRAWS, total)
@@ -267,6 +288,8 @@ def _idle_data(data, count_, ident, user):  # pragma: no cover - compiled
 
 @numba.cfunc(_sync_signature, cache=True)
 def _idle_synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma: no cover - compiled
+    if location != 0:
+        _end_at(numba.carray(_as_floats(user), 1)[0], time, delta)
     return 0
 
 
@@ -276,7 +299,18 @@ class _Idle:
     source = _idle_source
     accepted_data = _idle_data
     synchronise = _idle_synchronise
-    address = 0
+
+    def __init__(self) -> None:
+        self._stop = np.zeros(1)
+
+    @property
+    def address(self) -> int:
+        """Address of the end of the transient, the user pointer of the callbacks."""
+        return int(self._stop.ctypes.data)
+
+    def end_at(self, stop: float) -> None:
+        """Tells the callbacks where the next transient ends."""
+        self._stop[0] = stop
 
 
 IDLE = _Idle()
@@ -318,7 +352,7 @@ class CoSimulation:
     def __init__(self, plan: TrapPlan) -> None:
         c = plan.candidates
         count, total = len(c.initial), len(c.times)
-        clock = np.array([0.0, plan.edge_time, 1e-12, np.inf, -np.inf])
+        clock = np.array([0.0, plan.edge_time, 1e-12, np.inf, -np.inf, 0.0])
         self._plan = plan
         self._buffers: dict[str, NDArray[Any]] = {
             "times": np.ascontiguousarray(c.times),
@@ -347,6 +381,10 @@ class CoSimulation:
     def address(self) -> int:
         """Address of the table, the user pointer of the callbacks."""
         return int(self._addresses.ctypes.data)
+
+    def end_at(self, stop: float) -> None:
+        """Tells the callbacks where the transient ends."""
+        self._buffers["clock"][_STOP] = stop
 
     def bind(self, vectors: list[str]) -> None:
         """Tells the callbacks at which position of the saved vectors each node's voltage comes.

@@ -21,6 +21,7 @@ from ftj_spice.engines.errors import (
 _CHANNEL = re.compile(r"^(stdout|stderr)\s?")
 _SHOUT = re.compile(r"^(?:(?:fatal |pt)?error|warning)\s*[:,-]*\s*", re.I)
 _LINE = re.compile(r"(?:error on line|in line no\.?|original line no\.?)\s*:?\s*(\d+)", re.I)
+_INLINE = re.compile(r"[,:]?\s*\bat line (\d+)\b.*", re.I)
 _REFUSED = re.compile(
     r"^(?:Error on line|Error: unknown subckt|Error: circuit not parsed|Error: there aren't any circuits"
     r"|Error: \.end statement|Error: Could not find include file|Too few parameters for subcircuit"
@@ -49,6 +50,8 @@ _EMPTY_PHRASES = re.compile(
 
 _CONVERGENCE: tuple[tuple[re.Pattern[str], type[ConvergenceError], str], ...] = (
     (re.compile(r"singular matrix:?\s*(.*)", re.I), SingularMatrixError, "singular matrix"),
+    (re.compile(r"transient op (failed).*", re.I), ConvergenceError, "no operating point: even the last resort, a "
+     "transient, has"),
     (re.compile(r"timestep too small(?:;|:)?\s*(.*)", re.I), TimestepError, "time step too small"),
     (re.compile(r"(?:iteration limit reached|too many iterations)\s*(.*)", re.I), IterationLimitError,
      "iteration limit reached"),
@@ -84,6 +87,8 @@ def netlist_error(output: Sequence[str], netlist: str, kept: Path | None) -> Net
         assert match is not None
         number = int(match.group(1))
         echo = lines[at + 1] if at + 1 < len(lines) else ""
+    elif match := next((m for line in lines if (m := _INLINE.search(line))), None):
+        number = int(match.group(1))
     for line in lines:
         if match := _SUBCIRCUIT.search(line):
             words = [word for word in match.group(1).split() if "=" not in word]
@@ -109,7 +114,8 @@ def simulation_error(reason: str, output: Sequence[str], kept: Path | None) -> E
         for line in lines:
             if match := pattern.search(line):
                 detail = match.group(1).strip(" .:;")
-                return kind(f"{sentence}: {detail}" if detail else sentence, kept)
+                joint = " " if sentence.endswith("has") else ": "
+                return kind(f"{sentence}{joint}{detail}" if detail else sentence, kept)
     return EngineError(f"the simulation gave no result, {reason}: {_complaint(lines, '')}", kept)
 
 
@@ -130,8 +136,8 @@ def _complaint(lines: list[str], echo: str) -> str:
 
 def _sentence(line: str) -> str:
     """Takes ngspice's shouting off a line."""
-    text = _SHOUT.sub("", _SHOUT.sub("", line)).strip(" .:!-")
-    if text.startswith("syntax error, parsing stopped"):
+    text = _INLINE.sub("", _SHOUT.sub("", _SHOUT.sub("", line))).lstrip(" :-").rstrip(" .:!-")
+    if "syntax error" in text and "parsing stopped" in text:
         return "syntax error in an expression"
     return text
 

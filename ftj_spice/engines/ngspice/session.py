@@ -54,6 +54,7 @@ BIAS_TOLERANCE = 1e-6
 
 _ELEMENT = re.compile(r"[A-Za-z@][\w.:#@\[\]$+-]*")
 _END = re.compile(r"(?im)^[ \t]*\.end[ \t]*$")
+_INTERPOLATES = re.compile(r"(?im)^[ \t]*[.+].*\binterp\b")
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,14 @@ class Slot:
 
     Attributes:
         holder: The session whose netlist the worker holds.
+        interpolates: Whether the worker saw `.options interp`: ngspice never forgets it.
     """
 
     def __init__(self) -> None:
         self._worker: WorkerProcess | None = None
         self._stopped = False
         self.holder: object = None
+        self.interpolates = False
 
     @property
     def worker(self) -> WorkerProcess:
@@ -99,6 +102,7 @@ class Slot:
     def drop(self) -> None:
         """Ends the worker, if there is one."""
         self.holder = None
+        self.interpolates = False
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -295,7 +299,7 @@ class NgspiceSession:
             self._pending.clear()
             if options:
                 self._forget()  # the rung's options must not stay
-            return self._result(answer, result, vectors, rung, noise, command)
+            return self._result(answer, result, vectors, rung, noise, attempt)
         assert failure is not None
         error, output, command = failure
         raise type(error)(str(error), self._keep(output, command))
@@ -322,7 +326,7 @@ class NgspiceSession:
         vectors: list[str],
         rung: Rung,
         noise: tuple[Any, Any, TrapPlan] | None,
-        command: str,
+        analysis: Analysis,
     ) -> Result:
         history = None
         if noise is not None:
@@ -333,14 +337,14 @@ class NgspiceSession:
                 raise BiasRangeError(
                     f"the cells' voltages spanned {lowest:.4g} to {highest:.4g} V, but their trap events were drawn "
                     f"for {low:g} to {high:g} V: draw them for a wider range",
-                    self._keep(answer["output"], command),
+                    self._keep(answer["output"], analysis.command()),
                 )
             history = TrapHistory(
                 result["history_initial"],
                 result["history_times"],
                 result["history_traps"],
                 result["history_states"],
-                candidates.duration,
+                analysis.end,
             )
         return Result(
             {name: result[name] for name in vectors},
@@ -378,6 +382,11 @@ class NgspiceSession:
         if self._slot.holder is self:
             return
         netlist = self._netlist
+        interpolates = _INTERPOLATES.search(netlist) is not None
+        if self._slot.interpolates and not interpolates:
+            self._slot.drop()
+            worker = self._slot.worker
+        self._slot.interpolates = interpolates
         if worker.features["klu"]:
             netlist = _END.sub(".options klu\n.end", netlist, count=1)
         self._slot.holder = None

@@ -78,6 +78,7 @@ class Ngspice:
             ffi.callback("int (bool, int, void *)", lambda running, ident, user: 0),
         )
         self.detach_noise()
+        self._constants = frozenset(self._names("const"))
         self.command("set num_threads=1")
         self.command("set nomoremode")
         self.command("set ngbehavior=")
@@ -102,6 +103,10 @@ class Ngspice:
         """Takes the noise callbacks out again: EXTERNAL sources stand at 0."""
         self._cosimulation = None
         self._attach(IDLE)
+
+    def end_at(self, stop: float) -> None:
+        """Says where the next transient ends; 0 for other analyses."""
+        (self._cosimulation or IDLE).end_at(min(stop, as_read(stop)))
 
     def _keep_line(self, message: Any, ident: int, user: Any) -> int:
         line = self._ffi.string(message).decode("utf-8", "replace")
@@ -155,25 +160,34 @@ class Ngspice:
     def has_result(self) -> bool:
         """Whether the last analysis left a vector with points."""
         plot = self.plot()
-        if plot == "const":
-            return False
+        return plot != "const" and any(self.vector(name) is not None for name in self._names(plot))
+
+    def _names(self, plot: str) -> list[str]:
+        """Returns the names of a plot's vectors."""
         names = self._lib.ngSpice_AllVecs(plot.encode())
-        k = 0
-        while names != self._ffi.NULL and names[k] != self._ffi.NULL:
-            info = self._lib.ngGet_Vec_Info(names[k])
-            if info != self._ffi.NULL and info.v_length:
-                return True
-            k += 1
-        return False
+        found = []
+        while names != self._ffi.NULL and names[len(found)] != self._ffi.NULL:
+            found.append(self._ffi.string(names[len(found)]).decode())
+        return found
 
     def vector(self, name: str) -> NDArray[Any] | None:
         """Returns a copy of a vector of the current plot, or None where there is none."""
+        if name.lower() in self._constants and name.lower() not in self._names(self.plot()):
+            return None  # ngspice would answer with its own `pi`, `planck`, ...
         info = self._lib.ngGet_Vec_Info(name.encode())
         if info == self._ffi.NULL or info.v_length == 0:
             return None
         if info.v_realdata != self._ffi.NULL:
             return np.frombuffer(self._ffi.buffer(info.v_realdata, info.v_length * 8), np.float64).copy()
         return np.frombuffer(self._ffi.buffer(info.v_compdata, info.v_length * 16), np.complex128).copy()
+
+
+def as_read(value: float) -> float:
+    """Returns a number as ngspice reads it from a command: digits times a power of ten, which may be one ulp off."""
+    digits, _, exponent = repr(float(value)).partition("e")
+    whole, _, fraction = digits.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    return float(int(whole + fraction)) * 10.0 ** (int(exponent or 0) - len(fraction))
 
 
 def reached_end(scale: NDArray[Any] | None, end: float) -> bool:
@@ -249,12 +263,13 @@ class Worker:
         """
         ng = self._ng
         ng.new_log()
+        ng.end_at(end)
         for name, value in settings:
             self._alter(name, value)
         for command in options:
             ng.command(command)
         values = arrays.get("values")
-        collected: list[list[NDArray[Any]]] = [[] for _ in vectors]
+        result: dict[str, NDArray[Any]] = {}
         for k in range(runs):
             if k:
                 ng.output.clear()
@@ -265,20 +280,21 @@ class Worker:
             ng.command(analysis)
             if scale is not None and not reached_end(ng.vector(scale), end):
                 raise Failure("run", f"it stopped before its end{which}", self._lines())
-            for column, name in zip(collected, vectors, strict=True):
+            for name in vectors:
                 vector = ng.vector(name)
                 if vector is None:
                     kind = "vector" if ng.has_result() else "run"
                     raise Failure(kind, f"no {name}{which}", self._lines())
-                column.append(vector)
+                if runs == 1:
+                    result[name] = vector
+                    continue
+                if k == 0:
+                    result[name] = np.empty((runs, len(vector)), vector.dtype)
+                if len(vector) != result[name].shape[1]:
+                    raise Failure("length", "the runs have different numbers of points", self._lines())
+                result[name][k] = vector
             ng.command("destroy all")
             ng.forget_commands()
-        if runs > 1 and len({len(vector) for column in collected for vector in column}) > 1:
-            raise Failure("length", "the runs have different numbers of points", self._lines())
-        result = {
-            name: (column[0] if runs == 1 else np.stack(column))
-            for name, column in zip(vectors, collected, strict=True)
-        }
         return {"output": self._lines()}, result
 
     def simulate(

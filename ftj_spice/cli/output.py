@@ -1,0 +1,40 @@
+"""Standard output and standard error: whole or an error, and no control characters from names and files."""
+
+import contextlib
+import json
+import sys
+from typing import Any
+
+from ftj_spice.common.errors import OutputError
+
+
+def say(text: str) -> None:
+    """Writes lines to standard output.
+
+    Raises:
+        OutputError: It can't take them, for example because a disk is full.
+        BrokenPipeError: Nobody reads on.
+    """
+    if sys.stdout is None:
+        raise OutputError("can't write to standard output: it is closed")
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"can't write to standard output: {error.strerror}") from None
+
+
+def say_json(data: Any) -> None:
+    """Writes data as JSON to standard output; errors are those of `say`."""
+    say(json.dumps(data, indent=2))
+
+
+def complain(sentence: str) -> None:
+    """Writes one sentence to standard error, control characters made visible."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"ftj-spice: {line}\n")
+            sys.stderr.flush()
