@@ -40,7 +40,7 @@ class BitSerial:
     @property
     def plane_weights(self) -> NDArray[np.float64]:
         """What each read counts for, shape `(planes,)`: +2^m, then -2^m, times the step."""
-        powers = 2.0 ** np.arange(self.bits - 1) * self.step
+        powers = np.array([self.step * 2**m for m in range(self.bits - 1)])
         return np.concatenate([powers, -powers])
 
     def quantise(self, values: NDArray[np.float64]) -> NDArray[np.int64]:

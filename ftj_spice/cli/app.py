@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ftj_spice.cli import config, doctor, generate, netlist, replay, train
-from ftj_spice.cli.output import complain, say
+from ftj_spice.cli.output import NobodyReadsError, complain, say
 from ftj_spice.cli.signals import Interruption
 from ftj_spice.common.errors import FtjSpiceError
 
@@ -80,7 +80,7 @@ def main() -> None:
         status = _explain(error)
     except (KeyboardInterrupt, typer.Abort):
         status = 130
-    except BrokenPipeError:
+    except (NobodyReadsError, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
         status = 141
     except OSError as error:
@@ -92,6 +92,7 @@ def main() -> None:
         complain("the machine has not enough memory for this")
         status = 1
     if interruption.status is not None:
+        interruption.ignore()
         complain("interrupted; nothing half-done was left behind")
         status = interruption.status
     sys.exit(status)

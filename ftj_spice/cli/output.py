@@ -8,12 +8,16 @@ from typing import Any
 from ftj_spice.common.errors import OutputError
 
 
+class NobodyReadsError(Exception):
+    """Whoever read standard output has left, as `head` does."""
+
+
 def say(text: str) -> None:
     """Writes lines to standard output.
 
     Raises:
         OutputError: It can't take them, for example because a disk is full.
-        BrokenPipeError: Nobody reads on.
+        NobodyReadsError: Nobody reads on.
     """
     if sys.stdout is None:
         raise OutputError("can't write to standard output: it is closed")
@@ -21,7 +25,7 @@ def say(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        raise
+        raise NobodyReadsError from None
     except OSError as error:
         raise OutputError(f"can't write to standard output: {error.strerror}") from None
 

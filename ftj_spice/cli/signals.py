@@ -26,6 +26,11 @@ class Interruption:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._came)
 
+    def ignore(self) -> None:
+        """Lets nothing come any more, while the program ends."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
     def _came(self, number: int, frame: FrameType | None) -> None:
         if self.status is not None and time.monotonic() - self._since < PATIENCE:
             return

@@ -48,11 +48,12 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         text = f"unknown setting '{path}'{_nearest(first['loc'], model)}"
     elif first["type"] == "model_type":
         text = f"'{path}' is a group of settings, not a value, got {first['input']!r}"
-    elif path and first["type"] != "missing" and isinstance(first["input"], dict):
+    elif path and first["type"] not in {"missing", "value_error"} and isinstance(first["input"], dict):
         text = f"'{path}' is one value, not a group of settings"
     else:
         message = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] == "missing" or not path else f", got {first['input']!r}"
+        shown = path and first["type"] != "missing" and not isinstance(first["input"], dict)
+        given = f", got {first['input']!r}" if shown else ""
         text = f"'{path}': {message}{given}" if path else f"{message}{given}"
     rest = len(findings) - 1
     return text + (f" (and {rest} more problem{'s' * (rest > 1)})" if rest else "")

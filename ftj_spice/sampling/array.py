@@ -33,7 +33,13 @@ class SamplingArray:
 
     @classmethod
     def draw(cls, card: Card, settings: SampleSettings, columns: int, seed: int) -> "SamplingArray":
-        """Draws the array of a run; each column has streams of its own, so columns don't depend on one another."""
+        """Draws the array of a run; each column has streams of its own, so columns don't depend on one another.
+
+        Raises:
+            SettingsError: `columns` is not positive, or the card leaves the array without noise at this voltage.
+        """
+        if columns < 1:
+            raise SettingsError(f"columns must be at least 1, got {columns}")
         rows = settings.rows
         spread = {
             purpose: np.stack([generator(seed, purpose, j).standard_normal(rows) for j in range(columns)], axis=1)
@@ -41,13 +47,20 @@ class SamplingArray:
         }
         amplitude = card.rtn_amplitude_off * np.exp(settings.amplitude_spread * spread["sample-amplitude"])
         log_times = settings.time_constant_spread * spread["sample-time-constant"]
-        return cls(
+        array = cls(
             card,
             settings.voltage or card.rtn_voltage,
             card.off_conductance * np.exp(settings.current_spread * spread["sample-current"]),
             np.minimum(amplitude, 0.95),  # a lognormal tail must not turn the current round
             Traps.from_card(card, rows * columns, log_times.T.reshape(-1)),
         )
+        occupancy = array.traps.occupancy(array.voltage)
+        if not (array.swing.min() > 0 and occupancy.min() > 0 and occupancy.max() < 1):
+            raise SettingsError(
+                f"the sampling array of card '{card.name}' has no noise at {array.voltage:g} V: "
+                f"amplitude {array.amplitude.min():.3g}, trap filled for {occupancy.mean():.3g} of the time"
+            )
+        return array
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -103,17 +116,8 @@ class ColumnMoments:
             offset: Constant part, shape `(columns,)`.
             weight: Weight of each cell's state, shape `(rows, columns)`.
             cells: Moments of the states.
-
-        Raises:
-            SettingsError: A column has no noise.
         """
         variance = np.sum(weight**2 * cells.variance, axis=0)
-        silent = np.flatnonzero(~(variance > 0))
-        if len(silent):
-            raise SettingsError(
-                f"column {silent[0]} of the sampling array has no noise: its traps don't move at this voltage, "
-                "or their amplitude is 0"
-            )
         third = np.sum(weight**3 * cells.third, axis=0)
         fourth = np.sum(weight**4 * (cells.fourth - 3.0 * cells.variance**2), axis=0)
         covariance = np.sum(weight**2 * cells.covariance, axis=0)

@@ -24,11 +24,30 @@ FULL_SCALE = 0.4
 class Digitiser(Protocol):
     """What the sample phase needs of a read-out."""
 
-    resolution: Resolution
-    moments: ColumnMoments
-    period: float
-    step: float
-    edge_time: float
+    @property
+    def resolution(self) -> Resolution:
+        """How trap transitions meet time steps."""
+        ...
+
+    @property
+    def moments(self) -> ColumnMoments:
+        """Closed-form moments of the values."""
+        ...
+
+    @property
+    def period(self) -> float:
+        """Time from sample to sample in s."""
+        ...
+
+    @property
+    def step(self) -> float:
+        """Largest time step in s."""
+        ...
+
+    @property
+    def edge_time(self) -> float:
+        """Rise time of a replayed transition in s."""
+        ...
 
     def bench(
         self, array: SampleArray, columns: list[int], samples: int, traps: TrapSource, saved: Sequence[str]

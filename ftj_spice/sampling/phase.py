@@ -96,9 +96,8 @@ def sample(
         SettingsError: `count` or `columns` is not positive, or the settings leave no noise to sample.
         EngineError: A simulation failed.
     """
-    for name, value in (("count", count), ("columns", columns)):
-        if value < 1:
-            raise SettingsError(f"{name} must be at least 1, got {value}")
+    if count < 1:
+        raise SettingsError(f"count must be at least 1, got {count}")
     array = SamplingArray.draw(card, settings, columns, seed)
     digitiser = make_digitiser(settings, array, seed)
     parts = [list(range(columns))] if settings.whole_array else [[j] for j in range(columns)]

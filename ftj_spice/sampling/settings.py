@@ -45,7 +45,7 @@ class SampleSettings(Strict):
     bit_line_capacitance: Annotated[float, Field(ge=0, le=1e-9)] = 2e-16
     """Bit-line capacitance per segment, in F."""
     driver_resistance: Annotated[float, Field(ge=0, le=1e9)] = 1e3
-    """Output resistance of the row drivers, in ohm."""
+    """Output resistance of the row drivers, in ohm; the closed forms leave out its small voltage drop."""
     whole_array: bool = False
     """Simulate all columns in one netlist instead of each apart."""
     samples_per_transient: Annotated[int, Field(ge=1, le=100000)] = 1024

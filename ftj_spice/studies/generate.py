@@ -241,7 +241,7 @@ def _columns(sampling: SampleResult, layer: LayerResult) -> dict[str, Variable]:
              "long_name": "mean column current over the window" if integrated else "sum of comparator bits"},
         ),
         "sample_code": (("sample", "latent"), sampling.codes, {"units": "1", "long_name": "digitiser code"}),
-        "latent": (("sample", "latent"), sampling.latents, {"units": "1", "long_name": "standardised latent"}),
+        "latent_value": (("sample", "latent"), sampling.latents, {"units": "1", "long_name": "standardised latent"}),
         "sample_conductance": (
             ("sample_row", "latent"), sampling.array.conductance,
             {"units": "S", "long_name": "conductance of the sampling cells at V_VMM"},

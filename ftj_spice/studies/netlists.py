@@ -131,6 +131,8 @@ def _array(topology: str) -> Callable[[NetlistOrder, Card], str]:
 def _read(order: NetlistOrder, card: Card) -> str:
     matrix = _conductance(order, card)
     on = generator(order.seed, "netlist-inputs").integers(0, 2, matrix.shape[0]).astype(float)
+    if not on.any():
+        on[:] = 1.0  # a read of nothing shows nothing
     return integrate_bench(Cells.of(card, matrix), on * card.vmm_voltage, line_resistance=order.line_resistance)
 
 

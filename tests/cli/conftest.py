@@ -1,35 +1,14 @@
-"""The command line in this process and in one of its own, and one small run that many tests look at."""
+"""The command line in this process, and one small run that many tests look at."""
 
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cli_support import SMALL, Outcome, spawn
 
 from ftj_spice.cli.app import main
-
-COMMAND = [sys.executable, "-P", "-c", "from ftj_spice.cli.app import main; main()"]
-SMALL = ("-n", "3", "--seed", "5", "--set", "sample.rows=3")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    def sentence(self) -> str:
-        """The one line of an error, without its opening."""
-        assert self.code not in (0, None)
-        assert self.out == ""
-        assert self.err.startswith("ftj-spice: ")
-        assert self.err.count("\n") == 1
-        assert self.err.endswith("\n")
-        return self.err.removeprefix("ftj-spice: ").strip()
 
 
 @pytest.fixture
@@ -46,31 +25,11 @@ def call(
         with pytest.raises(SystemExit) as ended:
             main()
         told = capfd.readouterr()
-        return Outcome(ended.value.code, told.out, told.err)  # type: ignore[arg-type]
+        return Outcome(ended.value.code or 0, told.out, told.err)  # type: ignore[arg-type]
 
     yield run
     for number, handler in kept.items():
         signal.signal(number, handler)
-
-
-def start(*words: str, cwd: Path, **more: object) -> "subprocess.Popen[str]":
-    """Starts the command line in a process and a session of its own."""
-    return subprocess.Popen(
-        [*COMMAND, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        **more,  # type: ignore[call-overload]
-    )  # fmt: skip
-
-
-def spawn(*words: str, cwd: Path, **more: object) -> Outcome:
-    """Runs the command line in a process of its own."""
-    process = start(*words, cwd=cwd, **more)
-    out, err = process.communicate(timeout=120)
-    return Outcome(process.returncode, out, err)
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """This process's environment with changes."""
-    return {**os.environ, **changes}
 
 
 @pytest.fixture(scope="session")

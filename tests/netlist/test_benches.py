@@ -28,6 +28,7 @@ from ftj_spice.netlist.render import RenderError
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 MADE = runpy.run_path(str(GOLDEN / "make.py"))["netlists"]()
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 CARDS = ["hzo_mfis_nominal", "linear"]
 
 
@@ -176,7 +177,7 @@ def test_nodes_are_those_of_the_netlist():
 HISTORIES = st.lists(st.integers(1, 10**9), min_size=0, max_size=30, unique=True).map(sorted)
 
 
-@settings(max_examples=60, deadline=None)
+@PROPERTY
 @given(HISTORIES, st.integers(0, 1), st.booleans(), st.integers(1, 10**5))
 def test_a_replayed_history_ascends_and_keeps_its_charge(ticks, initial, centred, edge_ticks):
     tick = 5e-8  # a run of up to 50 s, edges from 50 ns

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
@@ -17,6 +17,7 @@ from ftj_spice.netlist import benches
 from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource
 from ftj_spice.netlist.render import RenderError, check, render
 
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
 TEMPLATES = sorted(resources.netlists().rglob("*.j2"))
 
 
@@ -110,12 +111,14 @@ VALUES = st.recursive(
 )
 
 
+@PROPERTY
 @given(VALUES)
 def test_fit_values_pass_unchanged(value):
     assert check(value, "value") == value
     assert check(check(value, "value"), "value") == value
 
 
+@PROPERTY
 @given(st.text(max_size=80))
 def test_text_passes_only_as_an_identifier(text):
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", text, re.ASCII):
@@ -125,6 +128,7 @@ def test_text_passes_only_as_an_identifier(text):
             check(text, "name")
 
 
+@PROPERTY
 @given(st.lists(NUMBERS, min_size=1, max_size=5))
 def test_arrays_pass_as_lists_of_python_numbers(numbers):
     array = np.array(numbers, float)
@@ -242,6 +246,7 @@ def test_templates_hold_no_control_block_and_include_no_file(path):
     assert "| safe" not in text and "ignore missing" not in text
 
 
+@PROPERTY
 @given(
     st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=4),
     st.floats(1e-3, 1e3),

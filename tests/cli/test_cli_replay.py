@@ -1,0 +1,151 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ftj_spice.results.manifest import sha256_text
+
+
+@pytest.fixture
+def copy(small_run, tmp_path) -> Path:
+    run, _ = small_run
+    shutil.copytree(run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def vouch(run: Path, name: str, text: str) -> None:
+    """Writes a netlist and makes the manifest vouch for it."""
+    (run / "netlists" / name).write_text(text)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["netlists"][name] = sha256_text(text)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_every_netlist_reproduces_the_stored_currents(call, copy):
+    told = call("replay", "run", "-j", "2", "--json")
+    assert told.code == 0, told.err
+    rows = json.loads(told.out)
+    assert {row["netlist"] for row in rows} == {path.name for path in (copy / "netlists").iterdir()}
+    assert all(row["agrees"] and row["points"] for row in rows)
+    assert max(row["deviation"] for row in rows if row["netlist"].startswith("read")) < 1e-9
+    assert sum(row["points"] for row in rows if row["netlist"].startswith("sample")) == 3 * 16
+
+
+def keep_only(run: Path, *names: str) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["netlists"] = {name: manifest["netlists"][name] for name in names}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_changed_netlist_is_refused(call, copy):
+    path = copy / "netlists" / "read_tile03_00.cir"
+    path.write_text(path.read_text() + "* one more line\n")
+    assert "read_tile03_00.cir was changed since the run" in call("replay", "run", "--quiet").sentence()
+    path.write_bytes(b"\xff\xfe")
+    assert "read_tile03_00.cir was changed since the run" in call("replay", "run", "--quiet").sentence()
+    path.unlink()
+    assert "read_tile03_00.cir: No such file" in call("replay", "run", "--quiet").sentence()
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [
+    ("read_tile03_00.cir", "rw0_1 w0_0 w0_1 2\n", "rw0_1 w0_0 w0_1 2e9\n"),
+    ("sample_column02.cir", "vrow0 drive0 0 dc 1.5\n", "vrow0 drive0 0 dc 1.49\n"),
+])  # fmt: skip
+def test_another_circuit_differs(call, copy, name, old, new):
+    """The comparison itself, not only the checksum, finds a netlist that is not the run's."""
+    text = (copy / "netlists" / name).read_text()
+    assert old in text
+    vouch(copy, name, text.replace(old, new))
+    keep_only(copy, "sample_column01.cir", name)
+    told = call("replay", "run", "--quiet")
+    assert told.code == 1
+    assert told.err == ""
+    (line,) = told.out.splitlines()
+    assert line.startswith(name)
+    assert "DIFFERS" in line
+
+
+@pytest.mark.parametrize("line", [
+    ".control\nshell touch oops\n.endc", "  .CONTROL", "*# shell touch oops", ".include /etc/passwd", ".lib x.lib y",
+    "a1 in out model", "n1 a b model",
+])  # fmt: skip
+def test_netlist_that_could_do_more_than_simulate_is_not_run(call, copy, tmp_path, line):
+    """A manifest vouches for its own directory only: one that comes from elsewhere may hold anything."""
+    name = "sample_column02.cir"
+    text = (copy / "netlists" / name).read_text()
+    vouch(copy, name, text.replace("\n.end", f"\n{line}\n.end"))
+    keep_only(copy, name)
+    assert "is nothing that a run writes; it is not replayed" in call("replay", "run", "--quiet").sentence()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def change(run: Path, **fields: object) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, **fields}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"netlists": {}}, "names no netlists"),
+        ({"netlists": {"../../x.cir": "0"}}, "names a netlist '../../x.cir' that no run writes"),
+        ({"netlists": {"sample_x.cir": "0"}}, "names a netlist"),
+        ({"netlists": []}, "is not the manifest of a generate run"),
+        ({"settings": {"samples": 0}}, "'samples'"),
+        ({"settings": 3}, "manifest.json"),
+        ({"card": {}}, "manifest.json: card"),
+    ],
+)
+def test_manifest_that_does_not_fit(call, copy, fields, words):
+    change(copy, **fields)
+    assert words in call("replay", "run", "--quiet").sentence()
+
+
+def test_damaged_run(call, copy):
+    content = (copy / "columns.h5").read_bytes()
+    (copy / "columns.h5").write_bytes(content[:1000])
+    assert "columns.h5" in call("replay", "run", "--quiet").sentence()
+    (copy / "columns.h5").unlink()
+    assert "columns.h5: no such file" in call("replay", "run", "--quiet").sentence()
+    (copy / "manifest.json").write_text("{")
+    assert "is not the manifest of a generate run" in call("replay", "run", "--quiet").sentence()
+
+
+def test_netlist_of_another_run(call, copy):
+    """A file that is in order by itself, but gives other vectors than its name says."""
+    text = (copy / "netlists" / "sample_column02.cir").read_text()
+    vouch(copy, "read_tile00_00.cir", text)
+    keep_only(copy, "read_tile00_00.cir")
+    assert "does not belong to this run" in call("replay", "run", "--quiet").sentence()
+
+
+def test_without_the_ngspice_command(call, copy, monkeypatch):
+    monkeypatch.setenv("PATH", str(copy))
+    assert "the ngspice command is not installed" in call("replay", "run").sentence()
+    monkeypatch.setenv("FTJ_SPICE_NGSPICE", "/nonsense/ngspice")
+    assert "FTJ_SPICE_NGSPICE names /nonsense/ngspice" in call("replay", "run").sentence()
+
+
+def test_ngspice_that_fails(call, copy, tmp_path, monkeypatch):
+    (tmp_path / "ngspice").write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
+    (tmp_path / "ngspice").chmod(0o755)
+    monkeypatch.setenv("FTJ_SPICE_NGSPICE", str(tmp_path / "ngspice"))
+    sentence = call("replay", "run", "--quiet").sentence()
+    assert sentence.startswith("ngspice -b refuses")
+    assert sentence.endswith("(status 3): broken")
+
+
+def test_run_with_a_card_of_its_own_needs_neither_its_file_nor_its_folder(call, tmp_path):
+    from ftj_spice.common import resources
+
+    card = (resources.models() / "cards" / "hzo_mfis_nominal.toml").read_text()
+    (tmp_path / "c.toml").write_text(card.replace('name = "hzo_mfis_nominal"', 'name = "own"'))
+    words = ["--set", "sample.rows=2", "--set", f"card={tmp_path / 'c.toml'}", "--set", "sample.digitiser=comparator"]
+    assert call("generate", "-n", "2", *words, "-o", "run", "--quiet").code == 0
+    (tmp_path / "c.toml").unlink()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    told = call("replay", "moved")
+    assert told.code == 0, told.err
+    assert "sum" in json.dumps(json.loads(call("replay", "moved", "--json").out))
+    assert str(tmp_path) not in (tmp_path / "moved" / "manifest.json").read_text()
