@@ -44,7 +44,7 @@ class SampleSettings(Strict):
     """Bit-line resistance per segment, in ohm."""
     bit_line_capacitance: Annotated[float, Field(ge=0, le=1e-9)] = 2e-16
     """Bit-line capacitance per segment, in F."""
-    driver_resistance: Annotated[float, Field(ge=0, le=1e9)] = 1e3
+    driver_resistance: Annotated[float, Field(ge=0, le=1e6)] = 1e3
     """Output resistance of the row drivers, in ohm; the closed forms leave out its small voltage drop."""
     whole_array: bool = False
     """Simulate all columns in one netlist instead of each apart."""

@@ -63,9 +63,10 @@ BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""
 
 _NAME = re.compile(r"sample_(?:array|column\d+)\.cir|read_tile\d+_\d+\.cir")
-_CARDS = set(
-    ".dc .end .ends .func .global .ic .meas .model .nodeset .options .param .print .save .subckt .temp .tran".split()
-)
+_CARDS = {
+    *(".dc", ".end", ".ends", ".func", ".global", ".ic", ".meas", ".model", ".nodeset", ".options", ".param", ".print"),
+    *(".save", ".subckt", ".temp", ".tran"),
+}
 """What a run's netlists may hold. Others (`.control`, `.include`, ...) can run commands or open files."""
 
 

@@ -211,7 +211,7 @@ MATRIX = "conductance must be a matrix of numbers, in siemens"
         (np.ones((2, 2), complex), MATRIX),
         ([[Fraction(1, 2)]], MATRIX),
         ([[None]], MATRIX),
-        (object(), MATRIX),
+        pytest.param(object(), MATRIX, id="object"),
         (1e-9, "conductance must have shape (rows, columns), not ()"),
         ([1e-9], "conductance must have shape (rows, columns), not (1,)"),
         ([], "conductance must have shape (rows, columns), not (0,)"),
