@@ -81,6 +81,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except (NobodyReadsError, BrokenPipeError):
+        assert sys.stdout is not None
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
         status = 141
     except OSError as error:

@@ -16,4 +16,4 @@ def _can_cache() -> bool:
 
 
 CACHE = _can_cache()
-"""For `numba.njit(cache=CACHE)`: false in a read-only installation whose user has no home; it then compiles each time."""
+"""For `numba.njit(cache=CACHE)`: false in a read-only installation whose user has no home."""

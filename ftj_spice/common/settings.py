@@ -63,7 +63,11 @@ def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """Returns `, did you mean '...'?` for an unknown key, or the list of valid keys where none is near."""
     current: Any = model
     for part in location[:-1]:
-        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        field = (
+            current.model_fields.get(str(part))
+            if isinstance(current, type) and issubclass(current, BaseModel)
+            else None
+        )
         if field is None:
             return ""
         current = field.annotation

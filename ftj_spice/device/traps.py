@@ -18,6 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ftj_spice.common.compiling import CACHE
 from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
@@ -207,7 +208,7 @@ def _marked_poisson(
     return times[keep], draws[keep]
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=CACHE, inline="always")
 def accepts(table, trap, state, draw, voltage):  # pragma: no cover - compiled
     """Whether a candidate with this draw toggles the trap from `state` at `voltage`."""
     if state == 0:
@@ -221,7 +222,7 @@ def accepts(table, trap, state, draw, voltage):  # pragma: no cover - compiled
     return draw * table[trap, BOUND_RATE] < rate
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=CACHE)
 def simulate_piecewise(times, draws, offsets, initial, table, breaks, voltages):  # pragma: no cover - compiled
     """Runs every trap under a common piecewise-constant bias: `voltages[k]` holds from `breaks[k]` on.
 

@@ -89,6 +89,8 @@ def _prepare(
             raise ValueError(f"{name}: give its {key!r}")
     if array.ndim != len(names) or len(set(names)) < len(names):
         raise ValueError(f"{name}: shape {array.shape} does not fit the dimensions {names}")
+    if name in names and len(names) > 1:
+        raise ValueError(f"{name}: only an axis' own coordinates may be named like a dimension")
     if array.dtype.kind == "b":
         own["dtype"] = "bool"  # xarray's convention; netCDF has no booleans
         return names, array.astype(np.int8), own

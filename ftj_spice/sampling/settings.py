@@ -13,7 +13,8 @@ class SampleSettings(Strict):
     rows: Annotated[int, Field(ge=1, le=1024)] = 16
     """Cells per latent dimension (rows of the sampling array)."""
     voltage: Annotated[float, Field(gt=0, le=2.5)] | None = None
-    """Read voltage V_RTN on the rows, in V; without it the card's. Above 2.5 V a read would switch polarization."""
+    """Read voltage V_RTN on the rows, in V; without it the card's. Above 2.5 V a read would switch polarization.
+    Traps speed up exponentially: shorten the sampling time as you raise the voltage."""
     time: Annotated[float, Field(gt=1e-9, le=10)] = 5e-3
     """Sampling time of one latent vector, in s: the integration window, or all comparator slots together."""
     digitiser: Literal["integrator", "comparator"] = "integrator"
@@ -22,7 +23,7 @@ class SampleSettings(Strict):
     """Resolution of the integrator's ADC."""
     adc_sigmas: Annotated[float, Field(gt=0, le=20)] = 4.0
     """Range of the ADC on each side of the mean, in closed-form standard deviations."""
-    integration_capacitance: Annotated[float, Field(gt=0)] | None = None
+    integration_capacitance: Annotated[float, Field(gt=1e-18, le=1e-6)] | None = None
     """Integration capacitor in F; without it, sized so that the ADC's range is +/- 0.4 V."""
     reset_fraction: Annotated[float, Field(gt=1e-6, lt=0.5)] = 0.01
     """Reset time before each integration window, as a part of the window."""

@@ -96,3 +96,8 @@ def test_missing_places(tmp_path):
         write_dataset(tmp_path / "nowhere" / "x.h5", example(), {})
     with pytest.raises(DataError, match="can't read"):
         read_dataset(tmp_path / "absent.h5")
+
+
+def test_only_coordinates_are_named_like_a_dimension(tmp_path):
+    with pytest.raises(ValueError, match="named like a dimension"):
+        write_dataset(tmp_path / "x.h5", {"x": (("x", "y"), np.ones((2, 3)), AMPERE)}, {})

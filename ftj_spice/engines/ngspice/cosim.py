@@ -32,6 +32,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from ftj_spice.common.compiling import CACHE
 from ftj_spice.device.traps import Candidates, TrapHistory, accepts
 
 MOVING_BIAS = 1e-4
@@ -116,7 +117,7 @@ _source_signature = types.int32(
 )
 
 
-@numba.cfunc(_source_signature, cache=True)
+@numba.cfunc(_source_signature, cache=CACHE)
 def _source(value, time, name, ident, user):  # pragma: no cover - compiled
     address = numba.carray(user, _TABLE_SIZE)
     integers = _ints(address, _INTEGERS, 5)
@@ -165,7 +166,7 @@ def _source(value, time, name, ident, user):  # pragma: no cover - compiled
 _data_signature = types.int32(types.CPointer(types.int64), types.int32, types.int32, types.CPointer(types.int64))
 
 
-@numba.cfunc(_data_signature, cache=True)
+@numba.cfunc(_data_signature, cache=CACHE)
 def _accepted_data(data, count_, ident, user):  # pragma: no cover - compiled
     """Copies the bias of every trap from the accepted point's saved vectors (struct vecvaluesall)."""
     address = numba.carray(user, _TABLE_SIZE)
@@ -220,7 +221,7 @@ def _end_at(stop, time, delta):
             step[0] *= 1.0 - 1.2e-16
 
 
-@numba.cfunc(_sync_signature, cache=True)
+@numba.cfunc(_sync_signature, cache=CACHE)
 def _synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma: no cover - compiled
     address = numba.carray(user, _TABLE_SIZE)
     if location != 0:
@@ -275,18 +276,18 @@ def _synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma
     return 0
 
 
-@numba.cfunc(_source_signature, cache=True)
+@numba.cfunc(_source_signature, cache=CACHE)
 def _idle_source(value, time, name, ident, user):  # pragma: no cover - compiled
     numba.carray(value, 1)[0] = 0.0
     return 0
 
 
-@numba.cfunc(_data_signature, cache=True)
+@numba.cfunc(_data_signature, cache=CACHE)
 def _idle_data(data, count_, ident, user):  # pragma: no cover - compiled
     return 0
 
 
-@numba.cfunc(_sync_signature, cache=True)
+@numba.cfunc(_sync_signature, cache=CACHE)
 def _idle_synchronise(time, delta, old_delta, redo, ident, location, user):  # pragma: no cover - compiled
     if location != 0:
         _end_at(numba.carray(_as_floats(user), 1)[0], time, delta)
