@@ -76,7 +76,8 @@ def main() -> int:
         print(json.dumps({"samples": len(z), "seconds": seconds, "figures": rows}, indent=2))
     else:
         print(
-            f"{len(z)} latent vectors of {z.shape[1]} columns in {seconds:.1f} s ({result.engine}, {arguments.jobs} jobs)"
+            f"{len(z)} latent vectors of {z.shape[1]} columns in {seconds:.1f} s "
+            f"({result.engine}, {arguments.jobs} jobs)"
         )
         print(f"{'':24}{'measured':>10}{'s.e.':>10}{'closed form':>14}{'deviation':>14}")
         for name, r in rows.items():

@@ -115,7 +115,8 @@ def default_toml() -> str:
 
 
 def _entry(name: str, value: Any, description: str | None) -> list[str]:
+    comment = [f"# {line.strip()}" for line in (description or "").splitlines()]
     if value is None:
-        return [f"# {description}", f"# {name} ="]
+        return [*comment, f"# {name} ="]
     text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
-    return [f"# {description}", f"{name} = {text}"]
+    return [*comment, f"{name} = {text}"]
