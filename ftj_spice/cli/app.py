@@ -2,14 +2,13 @@
 
 import errno
 import io
-import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from ftj_spice.cli import config, doctor, generate, netlist, replay, train
-from ftj_spice.cli.output import NobodyReadsError, complain, say
+from ftj_spice.cli.output import NobodyReadsError, abandon_output, complain, say
 from ftj_spice.cli.signals import Interruption
 from ftj_spice.common.errors import FtjSpiceError
 
@@ -81,12 +80,12 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except (NobodyReadsError, BrokenPipeError):
-        assert sys.stdout is not None
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        abandon_output()
         status = 141
     except OSError as error:
         if error.errno not in _EXHAUSTED and "temporary directory" not in str(error):
             raise
+        abandon_output()
         complain(f"the machine has no room left for this: {error.strerror or error}")
         status = 1
     except MemoryError:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from typing import Any
 
@@ -27,7 +28,14 @@ def say(text: str) -> None:
     except BrokenPipeError:
         raise NobodyReadsError from None
     except OSError as error:
+        abandon_output()
         raise OutputError(f"can't write to standard output: {error.strerror}") from None
+
+
+def abandon_output() -> None:
+    """Lets what is still buffered go nowhere, so that Python does not stumble over it when it leaves."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_json(data: Any) -> None:
