@@ -36,7 +36,7 @@ class PairConverter:
 
     @classmethod
     def calibrate(cls, settings: ReadSettings, currents: NDArray[np.float64]) -> "PairConverter":
-        """Sets each pair's range from calibration reads: mean and standard deviations of the bit plane that needs most.
+        """Sets each pair's range from calibration currents: mean and standard deviations of the widest bit plane.
 
         Planes are taken apart because most are silent most of the time: together, a row that is always on in one
         plane, as the bias is, would hardly show in their standard deviation.

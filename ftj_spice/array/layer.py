@@ -47,6 +47,7 @@ class LayerResult:
     Attributes:
         outputs: Pre-activations, shape `(batch, outputs)`.
         exact: The exact product of the unquantised inputs and weights, same shape.
+        full_scale: Span of an exact output for standard normal inputs: 8 standard deviations, `8 |w|`, rms over outputs.
         layer: The programmed conductances.
         tiles: Reads of every tile, in the order of `layer.tiles`.
         netlists: Netlists by file name.
@@ -56,6 +57,7 @@ class LayerResult:
 
     outputs: NDArray[np.float64]
     exact: NDArray[np.float64]
+    full_scale: float
     layer: ProgrammedLayer
     tiles: tuple[TileReads, ...]
     netlists: dict[str, str]
@@ -69,15 +71,14 @@ class LayerResult:
 
     @property
     def effective_bits(self) -> float:
-        """`log2(span of the exact outputs / (sqrt(12) rms error))`: bits of an ideal converter with that error.
+        """`log2(full_scale / (sqrt(12) rms error))`: bits of an ideal converter over that span with that error.
 
-        Infinite where there is no error, NaN where all exact outputs are the same.
+        Infinite where there is no error, NaN where all weights are 0.
         """
         error = float(np.sqrt(np.mean((self.outputs - self.exact) ** 2)))
-        span = float(np.ptp(self.exact))
-        if span == 0:
+        if self.full_scale == 0:
             return math.nan
-        return math.log2(span / (math.sqrt(12.0) * error)) if error > 0 else math.inf
+        return math.log2(self.full_scale / (math.sqrt(12.0) * error)) if error > 0 else math.inf
 
 
 def forward(
@@ -146,6 +147,7 @@ def forward(
     return LayerResult(
         outputs=outputs,
         exact=inputs @ weights + bias,
+        full_scale=8.0 * float(np.sqrt(np.mean(np.sum(weights**2, axis=0)))),
         layer=layer,
         tiles=tuple(reads),
         netlists=dict(sorted(netlists.items())),

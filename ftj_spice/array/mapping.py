@@ -16,9 +16,6 @@ from ftj_spice.common.errors import DataError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 
-SPREAD_AREA = 1e-12
-"""Area at which a card states its spread, in m^2."""
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -89,7 +86,7 @@ def program(
     swing = card.on_conductance - card.off_conductance
     ideal = card.off_conductance + fractions * swing
     sigma = card.off_spread + fractions * (card.on_spread - card.off_spread)
-    sigma *= settings.spread * np.sqrt(SPREAD_AREA / card.area)
+    sigma *= settings.spread * card.spread_scale
     draws = generator(seed, "conductance-spread", layer).standard_normal(ideal.shape)
     conductance = ideal * np.exp(sigma * draws)
 

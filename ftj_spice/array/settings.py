@@ -29,7 +29,8 @@ class ReadSettings(Strict):
     adc_bits: Annotated[int, Field(ge=2, le=16)] = 6
     """Resolution of the column converters; two bits are the codes -1, 0 and 1."""
     adc_sigmas: Annotated[float, Field(gt=0, le=20)] = 4.0
-    """Range of a column's converter, in standard deviations of its calibration reads (of the widest bit plane)."""
+    """Range of a column's converter, in standard deviations of computed currents of random latents (in the
+    widest bit plane)."""
     integration_time: Annotated[float, Field(gt=1e-9, le=1)] = 10e-6
     """Time over which a read's column current is integrated, in s."""
     integration_capacitance: Annotated[float, Field(gt=1e-18, le=1e-6)] = 100e-15

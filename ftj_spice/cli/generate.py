@@ -53,7 +53,7 @@ def generate(
         m = result.metrics
         say(
             f"{m['images']['count']} images in {out / 'images.png'}\n"
-            f"latents: variance {m['latents']['measured']['variance']:.3f} (closed form 1), first layer: "
+            f"latents: variance {m['latents']['simulated']['variance']:.3f} (closed form 1), first layer: "
             f"{m['first_layer']['effective_bits']:.1f} effective bits over {m['first_layer']['reads']} ngspice reads\n"
             f"open {out / 'report.html'}; check with: ftj-spice replay {shlex.quote(str(out))}"
         )

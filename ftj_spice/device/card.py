@@ -49,7 +49,6 @@ UNITS = {
     "emission_slope": "1/V",
     "trap_voltage": "V",
     "rtn_amplitude_off": "1",
-    "rtn_amplitude_on": "1",
     "rtn_amplitude_spread": "1",
     "time_constant_spread": "1",
 }
@@ -100,8 +99,6 @@ class Card(Strict):
     """Voltage at which the two times hold, in V."""
     rtn_amplitude_off: Annotated[float, Field(ge=0, lt=1)]
     """Relative drop of the current when the trap is filled, high-resistance state."""
-    rtn_amplitude_on: Annotated[float, Field(ge=0, lt=1)]
-    """The same for the low-resistance state."""
     rtn_amplitude_spread: NonNegative
     """Cell-to-cell sigma of ln(amplitude)."""
     time_constant_spread: NonNegative
@@ -138,6 +135,11 @@ class Card(Strict):
     def off_conductance(self) -> float:
         """Conductance of the high-resistance state at V_VMM, in S."""
         return self.on_conductance / self.on_off_ratio
+
+    @property
+    def spread_scale(self) -> float:
+        """Factor on the card's spreads of current: they are stated at 1 um^2 and go with 1/sqrt(area)."""
+        return (1e-12 / self.area) ** 0.5
 
     @property
     def capacitance(self) -> float:

@@ -54,7 +54,7 @@ def write_dataset(path: Path, variables: Mapping[str, Variable], attributes: Map
         for key, value in attributes.items():
             file.attrs[key] = value
     with writing(path):
-        path.write_bytes(buffer.getbuffer())
+        path.write_bytes(buffer.getvalue())
 
 
 def read_dataset(path: Path) -> "xarray.Dataset":

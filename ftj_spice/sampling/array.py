@@ -45,12 +45,15 @@ class SamplingArray:
             purpose: np.stack([generator(seed, purpose, j).standard_normal(rows) for j in range(columns)], axis=1)
             for purpose in ("sample-current", "sample-amplitude", "sample-time-constant")
         }
-        amplitude = card.rtn_amplitude_off * np.exp(settings.amplitude_spread * spread["sample-amplitude"])
-        log_times = settings.time_constant_spread * spread["sample-time-constant"]
+        amplitude = card.rtn_amplitude_off * np.exp(
+            settings.amplitude_spread * card.rtn_amplitude_spread * spread["sample-amplitude"]
+        )
+        log_times = settings.time_constant_spread * card.time_constant_spread * spread["sample-time-constant"]
         array = cls(
             card,
             settings.voltage or card.rtn_voltage,
-            card.off_conductance * np.exp(settings.current_spread * spread["sample-current"]),
+            card.off_conductance
+            * np.exp(settings.current_spread * card.off_spread * card.spread_scale * spread["sample-current"]),
             np.minimum(amplitude, 0.95),  # a lognormal tail must not turn the current round
             Traps.from_card(card, rows * columns, log_times.T.reshape(-1)),
         )

@@ -155,9 +155,9 @@ class IntegratorReadout:
         return np.clip(np.floor((values - self.reference) / self.lsb), -half, half - 1).astype(np.int64)
 
     def latents(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns `(code + 1/2) * lsb` over the closed-form standard deviation."""
+        """Returns `(code + 1/2) * lsb` over the closed-form standard deviation, the converter's lsb^2 / 12 included."""
         currents = self.reference + (codes + 0.5) * self.lsb
-        return (currents - self.moments.mean) / np.sqrt(self.moments.variance)
+        return (currents - self.moments.mean) / np.sqrt(self.moments.variance + self.lsb**2 / 12.0)
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,13 @@ class SampleResult:
         latents: Standardised latent vectors, shape `(samples, columns)`.
         codes: What the digitiser put out (ADC codes or counts of bits), same shape.
         values: The read-out's value before digitisation, same shape: mean column current over the window in A, or, for
-            comparators, the comparators' output voltages summed over the rows.
+            comparators, the number of rows whose comparator stood high.
         moments: Closed-form moments of `values`.
         array: The array that was simulated.
         digitiser: What turned currents into codes.
         histories: What the traps of each column did, over the whole run.
-        netlists: Replay netlists by file name: each runs with plain `ngspice -b` and gives `values` again.
+        netlists: Replay netlists by file name, one per transient: each runs with plain `ngspice -b` and gives its part of
+            `values` again.
         waveform: The first transient of column 0.
         engine: Simulator and version.
         resolution: How transitions met time steps.
@@ -111,8 +112,9 @@ def sample(
     codes = digitiser.codes(values)
     histories = [history for outcome in outcomes for history in outcome.histories]
     netlists = {
-        f"sample_{'array' if settings.whole_array else f'column{part[0]:02d}'}.cir": outcome.netlist
+        f"sample_{'array' if settings.whole_array else f'column{part[0]:02d}'}_{k:02d}.cir": netlist
         for part, outcome in zip(parts, outcomes, strict=True)
+        for k, netlist in enumerate(outcome.netlists)
     }
     return SampleResult(
         latents=digitiser.latents(codes),
@@ -133,7 +135,7 @@ def sample(
 class _Outcome:
     values: NDArray[np.float64]
     histories: list[TrapHistory]
-    netlist: str
+    netlists: list[str]
     waveform: Waveform
     engine: str
 
@@ -167,7 +169,7 @@ def _simulate_part(
         [(j, i) for j in columns for i in range(rows)],
         initial_voltage=array.voltage,
     )
-    values, pieces, waveform, engine = [], [], None, ""
+    values, pieces, netlists, waveform, engine = [], [], [], None, ""
     begin = 0
     state = candidates.initial
     while begin < count:
@@ -190,6 +192,10 @@ def _simulate_part(
         outputs = np.stack([result[f"v(out{k})"] for k in range(len(columns))], axis=1)
         values.append(digitiser.values(result["time"], outputs, columns, samples))
         assert result.history is not None
+        replay = TrapSource.replay(
+            result.history, digitiser.edge_time, centred=digitiser.resolution is Resolution.AVERAGES
+        )
+        netlists.append(digitiser.bench(bench_array, columns, samples, replay, []))
         pieces.append(replace(result.history, times=result.history.times + span[0]))
         state = _final_state(result.history)
         if waveform is None:
@@ -203,11 +209,10 @@ def _simulate_part(
         np.concatenate([piece.states for piece in pieces]),
         count * digitiser.period,
     )
-    replay = TrapSource.replay(history, digitiser.edge_time, centred=digitiser.resolution is Resolution.AVERAGES)
     return _Outcome(
         np.concatenate(values),
         [_of_column(history, k, rows) for k in range(len(columns))],
-        digitiser.bench(bench_array, columns, count, replay, []),
+        netlists,
         waveform,
         engine,
     )

@@ -13,13 +13,14 @@ class SampleSettings(Strict):
     rows: Annotated[int, Field(ge=1, le=1024)] = 16
     """Cells per latent dimension (rows of the sampling array)."""
     voltage: Annotated[float, Field(gt=0, le=2.5)] | None = None
-    """Read voltage V_RTN on the rows, in V; without it the card's. Above 2.5 V a read would switch polarization.
+    """Read voltage V_RTN on the rows, in V; without it the card's. Polarization is taken as stored in the read's direction: a read against
+    it would disturb it (an estimated 17 % in 1 s at 1.5 V, 21 % in 1 us at 2.5 V), which is not simulated.
     Traps speed up exponentially: shorten the sampling time as you raise the voltage."""
     time: Annotated[float, Field(gt=1e-9, le=10)] = 5e-3
     """Sampling time of one latent vector, in s: the integration window, or all comparator slots together."""
     digitiser: Literal["integrator", "comparator"] = "integrator"
     """Charge integrator and ADC, or one comparator bit per cell, summed."""
-    adc_bits: Annotated[int, Field(ge=1, le=16)] = 8
+    adc_bits: Annotated[int, Field(ge=3, le=16)] = 8
     """Resolution of the integrator's ADC."""
     adc_sigmas: Annotated[float, Field(gt=0, le=20)] = 4.0
     """Range of the ADC on each side of the mean, in closed-form standard deviations."""
@@ -32,11 +33,11 @@ class SampleSettings(Strict):
     comparator_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Standard deviation of the comparators' offset, as a part of the level difference."""
     time_constant_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """Cell-to-cell sigma of ln(time constants); 0 until the read-out can calibrate (the card's own value is 2)."""
+    """Cell-to-cell spread of the time constants, as a multiple of the card's; 0 until the read-out can calibrate."""
     amplitude_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """Cell-to-cell sigma of ln(trap amplitude)."""
+    """Cell-to-cell spread of the trap amplitudes, as a multiple of the card's."""
     current_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """Cell-to-cell sigma of ln(current)."""
+    """Cell-to-cell spread of the currents, as a multiple of the card's (high-resistance state)."""
     word_line_resistance: Annotated[float, Field(ge=0, le=1e6)] = 2.0
     """Word-line resistance per segment, in ohm."""
     word_line_capacitance: Annotated[float, Field(ge=0, le=1e-9)] = 2e-16
@@ -45,12 +46,13 @@ class SampleSettings(Strict):
     """Bit-line resistance per segment, in ohm."""
     bit_line_capacitance: Annotated[float, Field(ge=0, le=1e-9)] = 2e-16
     """Bit-line capacitance per segment, in F."""
-    driver_resistance: Annotated[float, Field(ge=0, le=1e6)] = 1e3
-    """Output resistance of the row drivers, in ohm; the closed forms leave out its small voltage drop."""
+    driver_resistance: Annotated[float, Field(ge=0, le=1e5)] = 1e3
+    """Output resistance of the row drivers, in ohm. The closed forms leave out its voltage drop, which shifts the latents'
+    mean by 2e-4 standard deviations at 1 kohm with columns apart, and by 2e-3 with the whole array."""
     whole_array: bool = False
     """Simulate all columns in one netlist instead of each apart."""
-    samples_per_transient: Annotated[int, Field(ge=1, le=100000)] = 1024
-    """Samples after which a new transient goes on with the traps' states."""
+    samples_per_transient: Annotated[int, Field(ge=1, le=100000)] = 64
+    """Samples after which a new transient goes on with the traps' states; each leaves a netlist of its own."""
 
     @model_validator(mode="after")
     def _linked(self) -> "SampleSettings":

@@ -4,7 +4,7 @@ sample phase (ngspice) -> latents -> first decoder layer on the array (ngspice) 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def generate(
             observer("report", 0, 1)
             _write(run, result, watch, features, command)
             observer("report", 1, 1)
-    return GenerateResult(**{**vars(result), "path": Path(out)})
+    return replace(result, path=Path(out))
 
 
 def _run(
@@ -148,18 +148,16 @@ def _run(
 
 
 def latent_statistics(latents: NDArray[np.float64]) -> dict[str, float | None]:
-    """Returns mean, variance, skewness, excess kurtosis and lag-1 autocorrelation over all latents together.
-
-    Moments are taken about 0, the closed-form mean: latents are standardised already.
-    """
-    variance = float(np.mean(latents**2))
+    """Returns mean, central moments and lag-1 autocorrelation over all latents together, about their common mean."""
+    centred = latents - latents.mean()
+    variance = float(np.mean(centred**2))
     usable = variance > 0
-    lag = float(np.mean(latents[1:] * latents[:-1]) / variance) if usable and len(latents) > 1 else None
+    lag = float(np.mean(centred[1:] * centred[:-1]) / variance) if usable and len(latents) > 1 else None
     return {
         "mean": float(latents.mean()),
         "variance": variance,
-        "skewness": float(np.mean(latents**3) / variance**1.5) if usable else None,
-        "excess_kurtosis": float(np.mean(latents**4) / variance**2 - 3.0) if usable else None,
+        "skewness": float(np.mean(centred**3) / variance**1.5) if usable else None,
+        "excess_kurtosis": float(np.mean(centred**4) / variance**2 - 3.0) if usable else None,
         "lag1_autocorrelation": lag,
     }
 
@@ -171,7 +169,7 @@ def _metrics(
     return {
         "latents": {
             "count": int(sampling.latents.size),
-            "measured": latent_statistics(sampling.latents),
+            "simulated": latent_statistics(sampling.latents),
             "closed_form": {
                 "mean": 0.0,
                 "variance": 1.0,

@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ftj_spice.common.settings import Strict
+from ftj_spice.device.traps import Traps
 from ftj_spice.results.plots import (
     LatentMoments,
     array_map,
@@ -22,6 +24,8 @@ from ftj_spice.sampling.digitisers import FULL_SCALE, IntegratorReadout
 if TYPE_CHECKING:
     from ftj_spice.studies.generate import GenerateResult
 
+FEWEST_LATENTS = 8
+"""Fewer are not worth a histogram."""
 TRACED_CELLS = 3
 TRACED_SPAN = 60.0
 """Length of the drawn traces, in mean dwell times."""
@@ -64,7 +68,8 @@ def _images(report: Report, result: "GenerateResult") -> None:
 def _sampling(report: Report, result: "GenerateResult") -> None:
     s, settings = result.sampling, result.settings.sample
     array = s.array
-    traps = array.traps.take(slice(0, 1))
+    card = array.card
+    traps = Traps.from_card(card, 1)
     v = array.voltage
     capture, emission = float(traps.capture_time_at(v)[0]), float(traps.emission_time_at(v)[0])
     report.section("Sample phase: noise to latents")
@@ -74,8 +79,8 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
             "V_RTN": eng(v, "V"),
             "Sampling time": eng(settings.time, "s"),
             "τ_c / τ_e of a nominal trap": f"{eng(capture, 's')} / {eng(emission, 's')}",
-            "Cell current, trap empty": eng(float(array.empty_current[0, 0]), "A"),
-            "Amplitude ΔI/I": f"{float(array.amplitude[0, 0]):.0%}",
+            "Nominal cell current, trap empty": eng(float(card.conduction.current(card.off_conductance, v)), "A"),
+            "Nominal amplitude ΔI/I": f"{card.rtn_amplitude_off:.0%}",
             "Digitiser": settings.digitiser,
         }
     )
@@ -84,7 +89,7 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
         "parameter). The noise is simulated: the traps are the only random element of the sample phase."
     )
     report.figure(
-        *_traces(result, capture, emission),
+        _traces(result, (capture + emission) / 2),
         "Current of a few cells as their traps switched in the co-simulation; dashed: the two levels.",
         "Random telegraph noise of a few cells",
     )
@@ -105,26 +110,25 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
         )
     m = s.moments
     closed = LatentMoments(skewness=float(m.skewness.mean()), excess_kurtosis=float(m.kurtosis.mean()))
-    report.figure(
-        latent_histogram(s.latents, closed) if np.ptp(s.latents) > 0 and s.latents.size >= 8 else image_grid_png(
-            result.images[:1]
-        ),
-        "All latent components, standardised by the closed-form mean and variance, against the normal density.",
-        "Histogram of the latents",
-    )  # fmt: skip
-    measured, expected = (result.metrics["latents"][key] for key in ("measured", "closed_form"))
+    if np.ptp(s.latents) > 0 and s.latents.size >= FEWEST_LATENTS:
+        report.figure(
+            latent_histogram(s.latents, closed),
+            "All latent components, standardised by the closed-form mean and variance, against the normal density.",
+            "Histogram of the latents",
+        )
+    simulated, expected = (result.metrics["latents"][key] for key in ("simulated", "closed_form"))
     report.table(
-        [[name.replace("_", " "), measured[name], expected[name]] for name in measured],
-        ["moment", "measured", "closed form"],
+        [[name.replace("_", " "), simulated[name], expected[name]] for name in simulated],
+        ["moment", "simulated", "closed form"],
         f"Moments over {s.latents.size} latent components.",
     )
 
 
-def _traces(result: "GenerateResult", capture: float, emission: float):  # type: ignore[no-untyped-def]
+def _traces(result: "GenerateResult", dwell: float) -> Figure:
     s = result.sampling
     history = s.histories[0]
     cells = min(TRACED_CELLS, s.array.shape[0])
-    span = min(history.duration, TRACED_SPAN * (capture + emission) / 2)
+    span = min(history.duration, TRACED_SPAN * dwell)
     switched = history.times[(history.times < span) & (history.traps < cells)]
     edges = np.unique(np.concatenate([[0.0], switched, [span]]))
     empty, swing = s.array.empty_current[:cells, 0], s.array.swing[:cells, 0]
@@ -132,7 +136,7 @@ def _traces(result: "GenerateResult", capture: float, emission: float):  # type:
     traps = s.array.traps.take(slice(0, cells))
     times = np.stack([traps.capture_time_at(s.array.voltage), traps.emission_time_at(s.array.voltage)], axis=1)
     labels = [f"row {i}, column 0" for i in range(cells)]
-    return (rtn_traces(edges, currents, np.stack([empty, empty - swing], axis=1), labels, times),)
+    return rtn_traces(edges, currents, np.stack([empty, empty - swing], axis=1), labels, times)
 
 
 def _reading(report: Report, result: "GenerateResult") -> None:
@@ -150,7 +154,7 @@ def _reading(report: Report, result: "GenerateResult") -> None:
             "Reads by ngspice": m["reads"],
             "Line resistance": eng(settings.line_resistance, "Ω") + " per segment",
             "Input coding": f"bit-serial, sign + {settings.input_bits - 1} bits, two phases",
-            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ of calibration reads",
+            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ of the computed currents of random latents",
             "Mean absolute error": m["mean_absolute_error"],
             "Effective bits": m["effective_bits"],
         }
@@ -163,8 +167,8 @@ def _reading(report: Report, result: "GenerateResult") -> None:
     report.figure(
         vmm_error(layer.exact, layer.outputs, m["effective_bits"]),
         "Pre-activations of the first layer through the array against the exact product of unquantised latents and "
-        "weights. Effective bits: log2 of the exact outputs' span over sqrt(12) times the rms error.",
-        "Scatter of measured against exact pre-activations, and the error's histogram",
+        "weights. Effective bits: log2 of 8 standard deviations of an exact output over sqrt(12) times the rms error.",
+        "Scatter of simulated against exact pre-activations, and the error's histogram",
     )
 
 

@@ -62,12 +62,11 @@ SAMPLE_LIMIT = 2e-4
 BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""
 
-_NAME = re.compile(r"sample_(?:array|column\d+)\.cir|read_tile\d+_\d+\.cir")
-_CARDS = {
-    *(".dc", ".end", ".ends", ".func", ".global", ".ic", ".meas", ".model", ".nodeset", ".options", ".param", ".print"),
-    *(".save", ".subckt", ".temp", ".tran"),
-}
-"""What a run's netlists may hold. Others (`.control`, `.include`, ...) can run commands or open files."""
+_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_tile\d+_\d+\.cir")
+_TITLE = "* ftj-spice: "
+_ELEMENTS = frozenset("bcfirsv")
+_CARDS = frozenset({".dc", ".end", ".meas", ".model", ".options", ".print", ".save", ".tran"})
+"""What a run's netlists hold, and nothing else is replayed: others (`.control`, `*ng_script`, ...) can run commands."""
 
 
 def replay(directory: str | Path, *, jobs: int = 1, observer: Observer = silent) -> list[Replay]:
@@ -166,15 +165,17 @@ class _Run:
 
     def _compare_sample(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
         expected = _array(self.stored, "sample_value", 2, self.directory)
-        count, columns = expected.shape
-        own = (
-            list(range(columns)) if "array" in name else [int(name.removeprefix("sample_column").removesuffix(".cir"))]
-        )
+        columns = expected.shape[1]
+        where, chunk = name.removeprefix("sample_").removesuffix(".cir").split("_")
+        own = list(range(columns)) if where == "array" else [int(where.removeprefix("column"))]
         if own[-1] >= columns:
             raise DataError(f"{name} is of column {own[-1]}, but columns.h5 holds {columns}")
-        expected = expected[:, own]
+        size = self.settings.sample.samples_per_transient
+        expected = expected[int(chunk) * size : (int(chunk) + 1) * size, own]
+        if not expected.size:
+            raise DataError(f"{name} is of samples that columns.h5 does not hold")
         outputs = np.stack([vectors[f"v(out{k})"] for k in range(len(own))], axis=1)
-        values = self.digitiser.values(vectors["time"], outputs, own, count)
+        values = self.digitiser.values(vectors["time"], outputs, own, len(expected))
         if self.settings.sample.digitiser == "integrator":
             sigma = np.sqrt(self.digitiser.moments.variance[own])
             deviation = float(np.max(np.abs(values - expected) / sigma))
@@ -207,10 +208,14 @@ def _array(stored: Any, name: str, axes: int, directory: Path) -> NDArray[np.flo
 
 def _refuse_commands(text: str, path: Path) -> None:
     """Refuses a netlist that could do more than simulate: a directory from elsewhere vouches for itself only."""
-    for number, line in enumerate(text.splitlines()[1:], start=2):
-        word = (line.strip().lower().split() or ["*"])[0]
-        commands = word.startswith("*#") or (word.startswith(".") and word not in _CARDS) or word.startswith(("a", "n"))
-        if commands:
+    for number, line in enumerate(text.splitlines(), start=1):
+        word = (line.lower().split() or ["*"])[0]
+        known = (
+            line.startswith(_TITLE)
+            if number == 1
+            else word in _CARDS or word[0] in _ELEMENTS or word == "*" or word.startswith("+")
+        )
+        if not known:
             raise DataError(
                 f"{path}, line {number}: {line.strip()[:40]!r} is nothing that a run writes; it is not replayed"
             )

@@ -53,6 +53,7 @@ BIAS_TOLERANCE = 1e-6
 """A cell's voltage may leave the range of its trap events by this much, in V."""
 
 _ELEMENT = re.compile(r"[A-Za-z@][\w.:#@\[\]$+-]*")
+_KLU = re.compile(r"(?im)^[ \t]*\.options?\b.*\bklu\b")
 _END = re.compile(r"(?im)^[ \t]*\.end[ \t]*$")
 _INTERPOLATES = re.compile(r"(?im)^[ \t]*[.+].*\binterp\b")
 
@@ -387,7 +388,7 @@ class NgspiceSession:
             self._slot.drop()
             worker = self._slot.worker
         self._slot.interpolates = interpolates
-        if worker.features["klu"]:
+        if worker.features["klu"] and not _KLU.search(netlist):
             netlist = _END.sub(".options klu\n.end", netlist, count=1)
         self._slot.holder = None
         self._pending = dict(self._altered)

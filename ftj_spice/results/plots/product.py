@@ -49,8 +49,8 @@ def vmm_error(
             scale(exact), values, "o", markersize=2.4 if len(exact) > 500 else 4.5, rasterized=len(exact) > MANY, **dots
         )
     ends = np.array([min(exact.min(), got.min()), max(exact.max(), got.max())])
-    axes["s"].plot(scale(ends), scale(ends), color=CLOSED_FORM, linewidth=1.0, label="measured = exact")
-    axes["s"].set_ylabel(scale.label("measured"))
+    axes["s"].plot(scale(ends), scale(ends), color=CLOSED_FORM, linewidth=1.0, label="simulated = exact")
+    axes["s"].set_ylabel(scale.label("simulated"))
     axes["s"].legend(loc="upper left")
     axes["s"].tick_params(axis="x", labelbottom=False)
     axes["e"].sharex(axes["s"])
