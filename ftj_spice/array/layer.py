@@ -47,7 +47,7 @@ class LayerResult:
     Attributes:
         outputs: Pre-activations, shape `(batch, outputs)`.
         exact: The exact product of the unquantised inputs and weights, same shape.
-        full_scale: Span of an exact output for standard normal inputs: 8 standard deviations, `8 |w|`, rms over outputs.
+        full_scale: Span of exact outputs for standard normal inputs: 8 standard deviations, `8 |w|`, rms over outputs.
         layer: The programmed conductances.
         tiles: Reads of every tile, in the order of `layer.tiles`.
         netlists: Netlists by file name.

@@ -52,8 +52,8 @@ class SampleResult:
         array: The array that was simulated.
         digitiser: What turned currents into codes.
         histories: What the traps of each column did, over the whole run.
-        netlists: Replay netlists by file name, one per transient: each runs with plain `ngspice -b` and gives its part of
-            `values` again.
+        netlists: Replay netlists by file name, one per transient: each runs with plain `ngspice -b` and gives its part
+            of `values` again.
         waveform: The first transient of column 0.
         engine: Simulator and version.
         resolution: How transitions met time steps.

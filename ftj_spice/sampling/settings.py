@@ -13,9 +13,9 @@ class SampleSettings(Strict):
     rows: Annotated[int, Field(ge=1, le=1024)] = 16
     """Cells per latent dimension (rows of the sampling array)."""
     voltage: Annotated[float, Field(gt=0, le=2.5)] | None = None
-    """Read voltage V_RTN on the rows, in V; without it the card's. Polarization is taken as stored in the read's direction: a read against
-    it would disturb it (an estimated 17 % in 1 s at 1.5 V, 21 % in 1 us at 2.5 V), which is not simulated.
-    Traps speed up exponentially: shorten the sampling time as you raise the voltage."""
+    """Read voltage V_RTN on the rows, in V; without it the card's. Traps speed up exponentially with it: shorten the
+    sampling time as you raise it. Polarization is taken as stored in the read's direction: a read against it would
+    disturb it (an estimated 17 % in 1 s at 1.5 V, 21 % in 1 us at 2.5 V), which is not simulated."""
     time: Annotated[float, Field(gt=1e-9, le=10)] = 5e-3
     """Sampling time of one latent vector, in s: the integration window, or all comparator slots together."""
     digitiser: Literal["integrator", "comparator"] = "integrator"
@@ -47,8 +47,8 @@ class SampleSettings(Strict):
     bit_line_capacitance: Annotated[float, Field(ge=0, le=1e-9)] = 2e-16
     """Bit-line capacitance per segment, in F."""
     driver_resistance: Annotated[float, Field(ge=0, le=1e5)] = 1e3
-    """Output resistance of the row drivers, in ohm. The closed forms leave out its voltage drop, which shifts the latents'
-    mean by 2e-4 standard deviations at 1 kohm with columns apart, and by 2e-3 with the whole array."""
+    """Output resistance of the row drivers, in ohm. The closed forms leave out its voltage drop: at 1 kohm it shifts
+    the mean of the latents by 2e-4 standard deviations with columns apart, by 2e-3 with the whole array."""
     whole_array: bool = False
     """Simulate all columns in one netlist instead of each apart."""
     samples_per_transient: Annotated[int, Field(ge=1, le=100000)] = 64

@@ -154,7 +154,7 @@ def _reading(report: Report, result: "GenerateResult") -> None:
             "Reads by ngspice": m["reads"],
             "Line resistance": eng(settings.line_resistance, "Ω") + " per segment",
             "Input coding": f"bit-serial, sign + {settings.input_bits - 1} bits, two phases",
-            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ of the computed currents of random latents",
+            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ of computed currents of random latents",
             "Mean absolute error": m["mean_absolute_error"],
             "Effective bits": m["effective_bits"],
         }

@@ -254,8 +254,8 @@ def test_small_layers(shape, batch, bits, engine):
     w, b = rng.normal(size=shape), rng.normal(size=shape[1])
     result = forward(x, w, b, CARD, ReadSettings(**IDEAL | {"input_bits": bits}), seed=0, engine=engine)
     np.testing.assert_allclose(result.outputs, x @ w + b, atol=2e-3 * np.abs(w).max() * shape[0] + 2e-3)
-    if result.exact.size == 1:
-        assert math.isnan(result.effective_bits)
+    assert result.full_scale == pytest.approx(8 * np.sqrt(np.mean(np.sum(w**2, axis=0))))
+    assert result.effective_bits > 8
 
 
 def test_columns_without_weights_give_nothing(engine):
@@ -394,13 +394,13 @@ def test_effective_bits():
     exact = np.linspace(0, 1, 257).reshape(-1, 1)
     layer = program(np.ones((1, 1)), CARD, ReadSettings(), seed=0)
 
-    def bits(outputs, exact=exact):
-        return LayerResult(outputs, exact, layer, (), {}, "", "ok").effective_bits
+    def bits(outputs, exact=exact, span=1.0):
+        return LayerResult(outputs, exact, span, layer, (), {}, "", "ok").effective_bits
 
     uniform = (np.arange(257) % 16 - 7.5).reshape(-1, 1) / 16 / 2**6  # the error of an ideal 6-bit converter, nearly
     assert bits(exact + uniform) == pytest.approx(6.0, abs=0.02)
     assert bits(exact) == math.inf
-    assert math.isnan(bits(np.ones((3, 1)), np.zeros((3, 1))))
+    assert math.isnan(bits(np.ones((3, 1)), np.zeros((3, 1)), 0.0))
 
 
 def test_the_status_names_every_rung():

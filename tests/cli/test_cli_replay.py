@@ -50,14 +50,14 @@ def test_changed_netlist_is_refused(call, copy):
 
 @pytest.mark.parametrize(("name", "old", "new"), [
     ("read_tile03_00.cir", "rw0_1 w0_0 w0_1 2\n", "rw0_1 w0_0 w0_1 2e9\n"),
-    ("sample_column02.cir", "vrow0 drive0 0 dc 1.5\n", "vrow0 drive0 0 dc 1.49\n"),
+    ("sample_column02_00.cir", "vrow0 drive0 0 dc 1.5\n", "vrow0 drive0 0 dc 1.49\n"),
 ])  # fmt: skip
 def test_another_circuit_differs(call, copy, name, old, new):
     """The comparison itself, not only the checksum, finds a netlist that is not the run's."""
     text = (copy / "netlists" / name).read_text()
     assert old in text
     vouch(copy, name, text.replace(old, new))
-    keep_only(copy, "sample_column01.cir", name)
+    keep_only(copy, "sample_column01_00.cir", name)
     told = call("replay", "run", "--quiet")
     assert told.code == 1
     assert told.err == ""
@@ -72,11 +72,21 @@ def test_another_circuit_differs(call, copy, name, old, new):
 ])  # fmt: skip
 def test_netlist_that_could_do_more_than_simulate_is_not_run(call, copy, tmp_path, line):
     """A manifest vouches for its own directory only: one that comes from elsewhere may hold anything."""
-    name = "sample_column02.cir"
+    name = "sample_column02_00.cir"
     text = (copy / "netlists" / name).read_text()
     vouch(copy, name, text.replace("\n.end", f"\n{line}\n.end"))
     keep_only(copy, name)
     assert "is nothing that a run writes; it is not replayed" in call("replay", "run", "--quiet").sentence()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("title", ["*ng_script", "*ng_script_with_params", "shell touch oops", ""])
+def test_title_that_makes_a_command_file_is_not_run(call, copy, tmp_path, title):
+    name = "sample_column02_00.cir"
+    rest = (copy / "netlists" / name).read_text().split("\n", 1)[1]
+    vouch(copy, name, f"{title}\nshell touch oops\n{rest}")
+    keep_only(copy, name)
+    assert "line 1: " in call("replay", "run", "--quiet").sentence()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -114,7 +124,7 @@ def test_damaged_run(call, copy):
 
 def test_netlist_of_another_run(call, copy):
     """A file that is in order by itself, but gives other vectors than its name says."""
-    text = (copy / "netlists" / "sample_column02.cir").read_text()
+    text = (copy / "netlists" / "sample_column02_00.cir").read_text()
     vouch(copy, "read_tile00_00.cir", text)
     keep_only(copy, "read_tile00_00.cir")
     assert "does not belong to this run" in call("replay", "run", "--quiet").sentence()

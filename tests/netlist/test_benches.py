@@ -52,7 +52,7 @@ def test_netlists_are_self_contained(name):
     text = MADE[name]
     assert text.startswith("* ftj-spice: ") and text.endswith("\n.end\n") and "\n\n" not in text
     commands = {line.split()[0] for line in text.splitlines() if line.startswith(".")}
-    assert commands <= {".options", ".save", ".dc", ".tran", ".print", ".meas", ".nodeset", ".end"}
+    assert commands <= {".options", ".save", ".dc", ".tran", ".print", ".meas", ".model", ".end"}
     assert max(len(line) for line in text.splitlines()) < 1000
 
 

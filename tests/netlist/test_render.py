@@ -255,7 +255,7 @@ def test_every_number_is_written_as_one_that_reads_back(strengths, scale):
     text = render("benches/cell.cir.j2", law="sinh", scale=scale, strength=[[value] for value in strengths])
     lines = text.splitlines()
     cells = [line for line in lines if line.startswith("bc")]
-    assert len(lines) == 7 + 2 * len(strengths) and len(cells) == len(strengths)
+    assert len(lines) == 8 + 2 * len(strengths) and len(cells) == len(strengths)
     for cell, value in zip(cells, strengths, strict=True):
         written = float(cell.split("i=")[1].split("*")[0])
         assert written == pytest.approx(value, rel=1e-11, abs=0)

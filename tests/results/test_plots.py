@@ -96,7 +96,7 @@ def test_units_and_prefixes_on_the_axes():
     assert {"output (V)", "time (ms)", "column 0", "sampled", "converter range"} <= set(found["integrator"])
     assert {"conductance (pS)", "bit line (column)", "word line (row)"} <= set(found["array"])
     assert {"probability density", "latent z (standard deviations)"} <= set(found["latents"])
-    assert {"measured", "error", "exact pre-activation", "5.50"} <= set(found["product"])
+    assert {"simulated", "error", "exact pre-activation", "5.50"} <= set(found["product"])
     assert "41.0 s (99 %)" in found["timing"] and "300 ms (below 1 %)" in found["timing"]
 
 

@@ -100,7 +100,8 @@ def test_a_code_is_within_half_a_step_of_its_value(run):
     assert np.abs(run.codes).max() < 2 ** (d.adc_bits - 1)
     rebuilt = d.reference + (run.codes + 0.5) * d.lsb
     assert np.abs((rebuilt - run.values) / d.lsb).max() <= 0.5 + 1e-9
-    np.testing.assert_allclose(run.latents, (rebuilt - run.moments.mean) / np.sqrt(run.moments.variance), atol=1e-12)
+    sigma = np.sqrt(run.moments.variance + d.lsb**2 / 12)
+    np.testing.assert_allclose(run.latents, (rebuilt - run.moments.mean) / sigma, atol=1e-12)
 
 
 @pytest.mark.parametrize("digitiser", ["integrator", "comparator"])
@@ -121,7 +122,6 @@ def test_where_a_transient_ends_does_not_matter(digitiser, engine):
             np.testing.assert_allclose(a.times, b.times, rtol=1e-12, atol=1e-15)
         assert np.abs((other.values - first.values) / np.sqrt(first.moments.variance)).max() < 1e-4
         assert (other.codes == first.codes).all()
-        assert other.netlists == first.netlists or digitiser == "integrator"
 
 
 def test_columns_apart_and_the_whole_array_agree(run, engine):
@@ -131,7 +131,7 @@ def test_columns_apart_and_the_whole_array_agree(run, engine):
     told by their histories and left out.
     """
     whole = draw(engine, 200, 8, whole_array=True)
-    assert list(whole.netlists) == ["sample_array.cir"]
+    assert list(whole.netlists) == [f"sample_array_{k:02d}.cir" for k in range(4)]  # 64 samples each
     exact = [np.stack([window_means(r, j) for j in range(8)], axis=1) for r in (run, whole)]
     sigma = np.sqrt(run.moments.variance)
     same = np.abs(exact[0] - exact[1]) / sigma < 1e-9
@@ -202,15 +202,17 @@ def test_an_offset_beyond_half_the_swing_makes_bits_deaf(engine):
 def test_replay_netlists_give_the_values_again_in_plain_ngspice(settings, engine, tmp_path):
     result = draw(engine, 12, 2, seed=4, **settings)
     columns = [[0, 1]] if settings.get("whole_array") else [[0], [1]]
-    for own, (name, text) in zip(columns, result.netlists.items(), strict=True):
+    size = settings.get("samples_per_transient", 12)
+    parts = [(own, slice(k, min(k + size, 12))) for own in columns for k in range(0, 12, size)]
+    for (own, part), (name, text) in zip(parts, result.netlists.items(), strict=True):
         (tmp_path / name).write_text(text)
         done = subprocess.run([find_command(), "-b", "-r", "out.raw", name], cwd=tmp_path, timeout=120,
                               capture_output=True, text=True, check=True)  # fmt: skip
         assert "warning" not in (done.stdout + done.stderr).lower()
         vectors = read_raw(tmp_path / "out.raw").vectors
         outputs = np.stack([vectors[f"v(out{k})"] for k in range(len(own))], axis=1)
-        values = result.digitiser.values(vectors["time"], outputs, own, 12)
-        assert np.abs((values - result.values[:, own]) / np.sqrt(result.moments.variance[own])).max() < 2e-4
+        values = result.digitiser.values(vectors["time"], outputs, own, part.stop - part.start)
+        assert np.abs((values - result.values[part, own]) / np.sqrt(result.moments.variance[own])).max() < 2e-4
 
 
 def test_results_do_not_depend_on_the_number_of_workers(engine):
@@ -223,7 +225,7 @@ def test_results_do_not_depend_on_the_number_of_workers(engine):
     assert one.values.tobytes() == two.values.tobytes() and one.latents.tobytes() == two.latents.tobytes()
     assert one.netlists == two.netlists
     assert progress == [(1, 3), (2, 3), (3, 3)]
-    assert list(one.netlists) == ["sample_column00.cir", "sample_column01.cir", "sample_column02.cir"]
+    assert list(one.netlists) == [f"sample_column{j:02d}_{k:02d}.cir" for j in range(3) for k in range(2)]
 
 
 def test_the_first_samples_and_columns_do_not_depend_on_how_many_follow(engine):
