@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ftj_spice.common.errors import DataError, SettingsError
 from ftj_spice.device.card import Card, load_card
-from ftj_spice.engines.ngspice import NgspiceEngine
+from ftj_spice.engines.ngspice import NgspiceEngine, Open
 from ftj_spice.engines.protocol import Sweep
 from ftj_spice.netlist.benches import TOPOLOGIES, Cells, Line, read_bench
 
@@ -129,7 +128,7 @@ class Array:
             return self._read(inputs, own, single)
 
     def _read(self, inputs: NDArray[np.float64], engine: NgspiceEngine, single: bool) -> ReadResult:
-        def run(open_netlist: Any, chunk: NDArray[np.float64]) -> ReadResult:
+        def run(open_netlist: Open, chunk: NDArray[np.float64]) -> ReadResult:
             return sweep(open_netlist, self.netlist(chunk), self.shape[1], chunk)
 
         chunks = [inputs[k : k + READS_PER_NETLIST] for k in range(0, len(inputs), READS_PER_NETLIST)]
@@ -176,7 +175,7 @@ def _numbers(values: ArrayLike, sentence: str) -> NDArray[np.float64]:
     return array.astype(float)
 
 
-def sweep(open_netlist: Any, netlist: str, columns: int, inputs: NDArray[np.float64]) -> ReadResult:
+def sweep(open_netlist: Open, netlist: str, columns: int, inputs: NDArray[np.float64]) -> ReadResult:
     """Runs a read bench and returns the currents of all its reads.
 
     Args:

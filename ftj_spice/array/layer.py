@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import DataError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
-from ftj_spice.engines.ngspice import NgspiceEngine
+from ftj_spice.engines.ngspice import NgspiceEngine, Open
 from ftj_spice.netlist.benches import Cells, Line, read_bench
 
 CALIBRATION_INPUTS = 256
@@ -90,6 +89,7 @@ def forward(
     *,
     seed: int,
     engine: NgspiceEngine,
+    number: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LayerResult:
     """Computes `inputs @ weights + bias` on the array; the bias is one more row, driven by a constant.
@@ -102,6 +102,7 @@ def forward(
         settings: Settings of the read phase.
         seed: The run's seed.
         engine: Where the reads run.
+        number: Which layer of the decoder, part of its seed streams.
         progress: Called with finished and all netlists.
 
     Raises:
@@ -111,10 +112,10 @@ def forward(
     _check(inputs, weights, bias)
     coding = BitSerial(settings.input_bits)
     extended = np.concatenate([weights, bias[np.newaxis] / coding.constant])
-    layer = program(extended, card, settings, seed)
+    layer = program(extended, card, settings, seed, number)
     batch = len(inputs)
     on = coding.encode(coding.quantise(_with_constant(inputs, coding))).reshape(batch * coding.planes, -1)
-    probes = generator(seed, "adc-calibration").standard_normal((CALIBRATION_INPUTS, weights.shape[0]))
+    probes = generator(seed, "adc-calibration", number).standard_normal((CALIBRATION_INPUTS, weights.shape[0]))
     probe_on = coding.encode(coding.quantise(_with_constant(probes, coding)))
 
     voltages = card.vmm_voltage * on.astype(float)
@@ -123,7 +124,7 @@ def forward(
     tasks = [(t, begin) for t in range(len(layer.tiles)) for begin in range(0, len(voltages), per_netlist)]
     netlists: dict[str, str] = {}
 
-    def read(open_netlist: Any, task: tuple[int, int]) -> ReadResult:
+    def read(open_netlist: Open, task: tuple[int, int]) -> ReadResult:
         t, begin = task
         tile = layer.tiles[t]
         applied = voltages[begin : begin + per_netlist, tile.rows]
@@ -139,7 +140,7 @@ def forward(
         currents = np.concatenate([a.currents for a, task in zip(answers, tasks, strict=True) if task[0] == t])
         calibration = card.vmm_voltage * probe_on[..., tile.rows].astype(float) @ tile.conductance
         converter = PairConverter.calibrate(settings, calibration)
-        codes = converter.convert(currents, generator(seed, "read-noise", t))
+        codes = converter.convert(currents, generator(seed, "read-noise", number, t))
         digits = (codes * converter.lsb).reshape(batch, coding.planes, -1)
         unit = layer.scale[tile.outputs] / (layer.swing * card.vmm_voltage)
         outputs[:, tile.outputs] += coding.combine(digits) * unit

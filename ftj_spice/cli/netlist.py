@@ -9,9 +9,10 @@ import typer
 from ftj_spice.cli.output import say
 
 EPILOG = (
-    "Kinds: cell, crossbar, nor, read, sample, sample-comparator.\n\n"
+    "Kinds: cell (single junctions, I-V), crossbar, nor (arrays, column currents), read (one read as a transient), "
+    "sample, sample-comparator (noise, with trap histories).\n\n"
     "Examples:\n\n"
-    "  ftj-spice netlist crossbar --rows 128 --columns 128 -o xbar.cir && ngspice -b xbar.cir\n\n"
+    "  ftj-spice netlist crossbar --rows 64 --columns 64 -o xbar.cir && ngspice -b xbar.cir\n\n"
     "  ftj-spice netlist nor --conductance G.npy -o nor.cir\n\n"
     "  ftj-spice netlist sample --rows 16 --columns 1 --samples 20 -o noise.cir"
 )

@@ -1,11 +1,11 @@
-"""What every engine shares: analyses, results, and the shape of a session.
+"""What every engine shares: analyses and results.
 
 An engine loads a netlist once and evaluates it many times: `open(netlist) -> session`, `session.alter(...)`,
 `session.run(...)`, `session.close()`.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -127,19 +127,3 @@ class Result:
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.vectors[name]
-
-
-class Session(Protocol):
-    """One loaded netlist."""
-
-    def alter(self, **values: float) -> None:
-        """Sets source values or element parameters, in SI units, for the runs that follow."""
-        ...
-
-    def run(self, analysis: Analysis, vectors: list[str]) -> Result:
-        """Runs one analysis and returns the named vectors."""
-        ...
-
-    def close(self) -> None:
-        """Releases the simulator."""
-        ...

@@ -7,7 +7,6 @@ variance, never with the sample's own.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card
 from ftj_spice.device.traps import Candidates, TrapHistory, draw_candidates
-from ftj_spice.engines.ngspice import NgspiceEngine, Resolution, TrapPlan
+from ftj_spice.engines.ngspice import NgspiceEngine, Open, Resolution, TrapPlan
 from ftj_spice.engines.protocol import Transient
 from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource
 from ftj_spice.sampling.array import ColumnMoments, SamplingArray
@@ -103,7 +102,7 @@ def sample(
     digitiser = make_digitiser(settings, array, seed)
     parts = [list(range(columns))] if settings.whole_array else [[j] for j in range(columns)]
 
-    def run(open_netlist: Any, part: list[int]) -> _Outcome:
+    def run(open_netlist: Open, part: list[int]) -> _Outcome:
         return _simulate_part(open_netlist, part, array, settings, digitiser, count, seed)
 
     total = len(parts)
@@ -141,7 +140,7 @@ class _Outcome:
 
 
 def _simulate_part(
-    open_netlist: Any,
+    open_netlist: Open,
     columns: list[int],
     array: SamplingArray,
     settings: SampleSettings,

@@ -72,7 +72,7 @@ def make_netlist(kind: str, order: NetlistOrder) -> str:
         )
     if order.seed < 0:
         raise SettingsError(f"seed must not be negative, got {order.seed}")
-    return KINDS[kind][0](order, load_card(order.card))
+    return KINDS[kind](order, load_card(order.card))
 
 
 def write_netlist(text: str, path: Path, *, force: bool = False) -> None:
@@ -192,12 +192,12 @@ def _histories(array: SamplingArray, duration: float, settings: SampleSettings, 
     return TrapHistory(candidates.initial.copy(), times[order], traps[order], states[order], duration)
 
 
-KINDS: dict[str, tuple[Callable[[NetlistOrder, Card], str], str]] = {
-    "cell": (_cell, "one junction in both extreme states, I-V from -2 to 2 V"),
-    "crossbar": (_array("crossbar"), "passive crossbar, all rows at V_VMM, column currents"),
-    "nor": (_array("nor"), "NOR-type array, all rows at V_VMM, column currents"),
-    "read": (_read, "crossbar with charge integrators: one read as a transient"),
-    "sample": (_sample("integrator"), "NOR-type array at V_RTN with charge integrators, trap histories included"),
-    "sample-comparator": (_sample("comparator"), "the same, row by row, with comparators"),
+KINDS: dict[str, Callable[[NetlistOrder, Card], str]] = {
+    "cell": _cell,
+    "crossbar": _array("crossbar"),
+    "nor": _array("nor"),
+    "read": _read,
+    "sample": _sample("integrator"),
+    "sample-comparator": _sample("comparator"),
 }
-"""Maker and description of each kind."""
+"""Maker of each kind."""
