@@ -56,7 +56,7 @@ def cold_run(jobs: int, samples: int, folder: Path) -> dict[str, Any]:
         nonlocal peak
         while process.poll() is None:
             peak = max(peak, memory_of(process.pid))
-            time.sleep(0.1)
+            time.sleep(1.0)  # rarely: reading it costs the runs their cores
 
     watcher = threading.Thread(target=watch)
     watcher.start()
