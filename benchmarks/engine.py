@@ -22,7 +22,7 @@ import psutil
 from ftj_spice.device.card import load_card
 from ftj_spice.device.traps import Traps, draw_candidates
 from ftj_spice.engines.ngspice import NgspiceEngine, NgspiceSession, TrapPlan
-from ftj_spice.engines.ngspice.library import find_command
+from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.engines.protocol import OperatingPoint, Transient
 
 READ = 1.5  # V

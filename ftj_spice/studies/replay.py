@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ftj_spice.common.errors import DataError, OutputError
 from ftj_spice.device.card import Card
 from ftj_spice.engines.errors import EngineError, WorkerTimeoutError
-from ftj_spice.engines.ngspice.library import find_command
+from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.results.datasets import read_dataset
 from ftj_spice.results.manifest import sha256_text
 from ftj_spice.results.rawfile import read_raw

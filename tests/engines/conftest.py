@@ -6,7 +6,7 @@ import pytest
 
 from ftj_spice.engines.errors import EngineNotFoundError
 from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.library import find_library
+from ftj_spice.engines.ngspice.locate import find_library
 
 try:
     find_library()

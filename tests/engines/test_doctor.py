@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ftj_spice.engines.ngspice import inspect
-from ftj_spice.engines.ngspice.library import COMMAND_VARIABLE, LIBRARY_VARIABLE
+from ftj_spice.engines.ngspice.locate import COMMAND_VARIABLE, LIBRARY_VARIABLE
 from ftj_spice.engines.ngspice.process import LAUNCHER_VARIABLE
 
 

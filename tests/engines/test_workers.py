@@ -14,7 +14,7 @@ import pytest
 
 from ftj_spice.engines.errors import EngineNotFoundError, NetlistError, WorkerCrashError, WorkerTimeoutError
 from ftj_spice.engines.ngspice import process
-from ftj_spice.engines.ngspice.library import COMMAND_VARIABLE, LIBRARY_VARIABLE, find_command, find_library
+from ftj_spice.engines.ngspice.locate import COMMAND_VARIABLE, LIBRARY_VARIABLE, find_command, find_library
 from ftj_spice.engines.ngspice.process import LAUNCHER_VARIABLE
 from ftj_spice.engines.protocol import OperatingPoint, Transient
 
@@ -254,10 +254,10 @@ def test_command_override(monkeypatch, tmp_path):
 
 
 def test_no_library_anywhere(monkeypatch):
-    from ftj_spice.engines.ngspice import library
+    from ftj_spice.engines.ngspice import locate
 
     monkeypatch.delenv(LIBRARY_VARIABLE, raising=False)
-    monkeypatch.setattr(library, "_FOLDERS", ())
+    monkeypatch.setattr(locate, "_FOLDERS", ())
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     with pytest.raises(EngineNotFoundError, match=f"not installed: run '.*', or set {LIBRARY_VARIABLE}"):
         find_library()

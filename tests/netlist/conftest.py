@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from ftj_spice.engines.ngspice.library import find_command
+from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.results.rawfile import read_raw
 
 

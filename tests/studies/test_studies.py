@@ -11,7 +11,7 @@ import pytest
 from ftj_spice.cli.progress import progress_bars
 from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice.library import find_command
+from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.generative.decoder import Decoder
 from ftj_spice.results.rawfile import read_raw
 from ftj_spice.sampling.settings import SampleSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice.library import (
+from ftj_spice.engines.ngspice.locate import (
     COMMAND_VARIABLE,
     LIBRARY_VARIABLE,
     find_command,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ftj_spice.engines.errors import EngineNotFoundError
 from ftj_spice.engines.ngspice import wire
-from ftj_spice.engines.ngspice.library import find_library
+from ftj_spice.engines.ngspice.locate import find_library
 
 LAUNCHER_VARIABLE = "FTJ_SPICE_LAUNCHER"
 """A command put before each worker's own, for example `taskset -c 1` or `srun -n 1`."""
