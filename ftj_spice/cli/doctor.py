@@ -28,7 +28,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
 
 def _text(findings: dict[str, Any]) -> str:
     lines = list(_rows({k: v for k, v in findings.items() if k not in {"problems", "ready", "extras"}}))
-    lines += [f"{'extra ' + name:<22} {_shown(value)}" for name, value in findings["extras"].items()]
+    lines += [f"{'extra ' + name:<27} {_shown(value)}" for name, value in findings["extras"].items()]
     lines += ["", *(f"missing: {problem['what']}\n     do: {problem['hint']}" for problem in findings["problems"])]
     lines.append("ready: ftj-spice generate can run" if findings["ready"] else "not ready: see above")
     return "\n".join(lines)
@@ -39,7 +39,7 @@ def _rows(group: dict[str, Any], prefix: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield from _rows(value, f"{prefix}{name} ")
         else:
-            yield f"{prefix + name:<22} {_shown(value)}"
+            yield f"{prefix + name:<27} {_shown(value)}"
 
 
 def _shown(value: Any) -> str:

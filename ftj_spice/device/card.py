@@ -1,127 +1,95 @@
-"""Device cards: every parameter of a junction with its value, unit, source and kind, read from TOML.
+"""Device cards: every parameter of a junction with its value, unit, source and kind, read from and written to TOML.
 
-A card gives numbers only; the equations live beside it in this room. Values are in SI units. Each parameter says
-where it comes from: `measured` (a publication), `derived` (how) or `estimate` (ours, to be overridden).
+A card gives numbers only; the equations live beside it in this room. Values are in SI units (energies in eV). Each
+parameter says where it comes from: `measured` (a publication or a fit to data), `derived` (how) or `estimate` (ours, to
+be overridden). A card may extend a packaged one and then lists only what differs.
 """
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
+import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from ftj_spice.common import resources
-from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.errors import OutputError, SettingsError
 from ftj_spice.common.settings import Strict, describe
 from ftj_spice.device.conduction import ConductionLaw, LinearLaw, SinhLaw
+from ftj_spice.device.electrostatics import Electrostatics
+from ftj_spice.device.parameters import (
+    CHOICES,
+    PARAMETERS,
+    QUANTITIES,
+    Bias,
+    Conduction,
+    Geometry,
+    Noise,
+    Polarization,
+    Reliability,
+    Variability,
+    unit_of,
+)
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+_DISTRIBUTIONS = {
+    "normal": ("activation_mean", "activation_sigma"),
+    "gb2": ("activation_scale", "gb2_a", "gb2_p", "gb2_q"),
+}
+_HEAD = ("name", "description", "extends")
+_ENTRY = ("value", "unit", "kind", "source", "interval")
 
 
 class Provenance(Strict):
     """Where one parameter's value comes from."""
 
     unit: str
-    """SI unit of the value."""
+    """SI unit of the value (or eV)."""
     source: str
     """Publication, derivation or reason."""
     kind: Literal["measured", "derived", "estimate"]
     """How far to trust it."""
+    interval: tuple[float, float] | None = None
+    """95 % confidence interval, where the value comes from a fit."""
 
 
-UNITS = {
-    "area": "m^2",
-    "voltage_scale": "V",
-    "reference_voltage": "V",
-    "on_current_density": "A/m^2",
-    "on_off_ratio": "1",
-    "capacitance_density": "F/m^2",
-    "vmm_voltage": "V",
-    "rtn_voltage": "V",
-    "levels": "1",
-    "on_spread": "1",
-    "off_spread": "1",
-    "capture_time": "s",
-    "emission_time": "s",
-    "capture_slope": "1/V",
-    "emission_slope": "1/V",
-    "trap_voltage": "V",
-    "rtn_amplitude_off": "1",
-    "rtn_amplitude_spread": "1",
-    "time_constant_spread": "1",
-}
-
-
-class Card(Strict):
-    """One kind of cell."""
+class Card(Geometry, Conduction, Polarization, Bias, Noise, Reliability, Variability):
+    """One kind of cell; see `ftj_spice.device.parameters` for its parameters."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     """Identifier, lower case."""
     description: str
     """One sentence: the stack, and what the card is for."""
-    law: Literal["sinh", "linear"]
-    """Conduction law."""
-
-    area: Positive
-    """Junction area in m^2."""
-    voltage_scale: Positive | None = None
-    """V0 of the sinh law in V."""
-    reference_voltage: Positive
-    """Voltage at which the current density is given, in V."""
-    on_current_density: Positive
-    """Current density of the low-resistance state at the reference voltage, in A/m^2."""
-    on_off_ratio: Annotated[float, Field(gt=1)]
-    """Current ratio of the two extreme states at the reference voltage."""
-    capacitance_density: NonNegative
-    """Small-signal capacitance per area, in F/m^2."""
-    vmm_voltage: Positive
-    """Read voltage of the vector-matrix product, in V."""
-    rtn_voltage: Positive
-    """Read voltage at which the trap flickers, in V."""
-    levels: Annotated[int, Field(ge=2, le=4096)]
-    """Programmable conductance levels."""
-    on_spread: NonNegative
-    """Device-to-device sigma of ln(current), low-resistance state, at 1 um^2."""
-    off_spread: NonNegative
-    """The same for the high-resistance state."""
-
-    capture_time: Positive
-    """Mean time to capture (trap empty) at `trap_voltage`, in s."""
-    emission_time: Positive
-    """Mean time to emission (trap filled) at `trap_voltage`, in s."""
-    capture_slope: NonNegative
-    """-d ln(capture time)/dV in 1/V."""
-    emission_slope: NonNegative
-    """-d ln(emission time)/dV in 1/V."""
-    trap_voltage: float
-    """Voltage at which the two times hold, in V."""
-    rtn_amplitude_off: Annotated[float, Field(ge=0, lt=1)]
-    """Relative drop of the current when the trap is filled, high-resistance state."""
-    rtn_amplitude_spread: NonNegative
-    """Cell-to-cell sigma of ln(amplitude)."""
-    time_constant_spread: NonNegative
-    """Cell-to-cell sigma of ln(time constants)."""
-
     provenance: dict[str, Provenance] = Field(default_factory=dict)
-    """Unit, source and kind of every parameter, by name."""
+    """Unit, source and kind of every quantity, by name."""
 
     @model_validator(mode="after")
-    def _complete(self) -> "Card":
-        if self.law == "sinh" and self.voltage_scale is None:
-            raise ValueError("the sinh law needs 'voltage_scale' (V0 in volts)")
+    def _consistent(self) -> Self:
         for name, entry in self.provenance.items():
-            if entry.unit != UNITS[name]:
-                raise ValueError(f"'{name}' must be given in {UNITS[name]}, not in {entry.unit!r}")
+            if entry.unit != unit_of(name):
+                raise ValueError(f"'{name}' must be given in {unit_of(name)}, not in {entry.unit!r}")
+        for kind, names in _DISTRIBUTIONS.items():
+            for name in names:
+                given = getattr(self, name) is not None
+                if given != (kind == self.activation_distribution):
+                    verb = "does not use" if given else "needs"
+                    raise ValueError(f"the activation distribution '{self.activation_distribution}' {verb} '{name}'")
+        if self.saturation_polarization <= self.remanent_polarization:
+            raise ValueError("'saturation_polarization' must exceed 'remanent_polarization'")
         return self
 
     @property
     def conduction(self) -> ConductionLaw:
-        """The card's I-V law."""
+        """The array's I-V law, by the conductance at V_VMM.
+
+        Raises:
+            SettingsError: The card's law is the physical one, whose current is no conductance times one function of V.
+        """
         if self.law == "linear":
             return LinearLaw()
-        assert self.voltage_scale is not None
+        if self.law == "physical":
+            raise SettingsError(f"card '{self.name}': arrays need the law 'sinh' or 'linear', not 'physical'")
         return SinhLaw(self.voltage_scale, self.vmm_voltage)
 
     @property
@@ -142,9 +110,28 @@ class Card(Strict):
         return (1e-12 / self.area) ** 0.5
 
     @property
+    def electrostatics(self) -> Electrostatics:
+        """The stack's fields and charges."""
+        return Electrostatics.of(self, self.imprint_field)
+
+    @property
     def capacitance(self) -> float:
         """Small-signal capacitance of one cell, in F."""
-        return self.area * self.capacitance_density
+        return self.area * self.electrostatics.capacitance_density
+
+    def with_values(self, **values: Any) -> "Card":
+        """Returns the card with other values; quantities lose their source, which no longer holds.
+
+        Args:
+            **values: New values by parameter name.
+
+        Raises:
+            SettingsError: A name is unknown or a value does not fit.
+        """
+        data = self.model_dump() | values
+        for name in set(values) & set(self.provenance):
+            data["provenance"][name] |= {"kind": "estimate", "source": "set by hand", "interval": None}
+        return Card.parse(data, f"card '{self.name}'")
 
 
 def available_cards() -> list[str]:
@@ -167,43 +154,136 @@ def load_card(card: "str | Path | Card") -> Card:
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(available_cards())}; or a .toml file"
             raise SettingsError(f"no device card named {str(card)!r}; {hint}")
         path = resources.models() / "cards" / f"{card}.toml"
-    return _read(path)
-
-
-def _read(path: Path) -> Card:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"can't read the device card {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    return parse_card(data, str(path))
+    return parse_card(text, str(path))
 
 
-def parse_card(data: dict[str, Any], where: str) -> Card:
-    """Builds a card from its TOML form: `name`, `description`, `law` and one table per parameter.
+def parse_card(text: str, where: str) -> Card:
+    """Builds a card from TOML: name, description, maybe `extends`, choices, and one table per quantity.
+
+    Args:
+        text: The TOML.
+        where: What it came from; it opens the error's sentence.
 
     Raises:
-        SettingsError: See `load_card`.
+        SettingsError: See `load_card`; the sentence tells line and column.
     """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    flat, provenance = _flatten(data, text, where)
+    if "extends" in flat:
+        parent = flat.pop("extends")
+        if parent not in available_cards():
+            raise SettingsError(
+                f"{_place(text, where, 'extends')}: extends must name a packaged card "
+                f"({', '.join(available_cards())}), got {parent!r}"
+            )
+        base = load_card(parent)
+        inherited = base.model_dump(exclude={"name", "description", "provenance"})
+        chosen = flat.get("activation_distribution", base.activation_distribution)
+        for kind, names in _DISTRIBUTIONS.items():
+            if kind != chosen:
+                inherited |= dict.fromkeys(names)
+        kept = {name: entry for name, entry in base.provenance.items() if inherited.get(name) is not None}
+        flat, provenance = inherited | flat, {k: v.model_dump() for k, v in kept.items()} | provenance
+    try:
+        card = Card.model_validate({**flat, "provenance": provenance})
+    except ValidationError as error:
+        first = error.errors()[0]
+        located = [part for part in first["loc"] if part != "provenance"] or re.findall(r"'(\w+)'", first["msg"])[-1:]
+        key, entry = [*(str(part) for part in located), "", ""][:2]
+        place = _place(text, where, key, entry or "value")
+        raise SettingsError(f"{place}: {_range_sentence(first) or describe(error, Card)}") from None
+    missing = [name for name in QUANTITIES if getattr(card, name) is not None and name not in card.provenance]
+    if missing:
+        raise SettingsError(f"{where}: '{missing[0]}' needs a table with value, unit, source and kind")
+    return card
+
+
+def _flatten(data: dict[str, Any], text: str, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits a card's TOML into values and provenance, refusing what is no parameter."""
     flat: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
     for key, entry in data.items():
-        if isinstance(entry, dict):
+        place = _place(text, where, key)
+        if key in QUANTITIES:
+            if not isinstance(entry, dict):
+                raise SettingsError(f"{place}: '{key}' needs a table with value, unit, source and kind")
+            strange = [name for name in entry if name not in _ENTRY]
+            if strange:
+                raise SettingsError(
+                    f"{_place(text, where, key, strange[0])}: '{key}' has an unknown entry '{strange[0]}'; "
+                    f"known here: {', '.join(_ENTRY)}"
+                )
             if "value" not in entry:
-                raise SettingsError(f"{where}: '{key}' has no value; write {key} = {{ value = ..., unit = ..., ... }}")
+                raise SettingsError(f"{place}: '{key}' has no value; write value = ..., unit = \"{unit_of(key)}\", ...")
             flat[key] = entry["value"]
             provenance[key] = {k: v for k, v in entry.items() if k != "value"}
-        elif key in UNITS:
-            raise SettingsError(f"{where}: '{key}' needs a table with value, unit, source and kind")
-        else:
+        elif key in CHOICES or key in _HEAD:
             flat[key] = entry
-    unknown = [key for key in provenance if key not in UNITS]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], UNITS, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise SettingsError(f"{where}: unknown card parameter '{unknown[0]}'{hint}")
+        else:
+            near = difflib.get_close_matches(key, (*PARAMETERS, *_HEAD), n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise SettingsError(f"{place}: unknown card parameter '{key}'{hint}")
+    return flat, provenance
+
+
+def _range_sentence(finding: Any) -> str:
+    """Returns a sentence for a value out of its range; empty for any other finding."""
+    if finding["type"] not in {"greater_than_equal", "less_than_equal"}:
+        return ""
+    name = str(finding["loc"][-1])
+    low, high = (next(getattr(m, k) for m in Card.model_fields[name].metadata if hasattr(m, k)) for k in ("ge", "le"))
+    unit = unit_of(name)
+    return (
+        f"'{name}' must lie between {low:g} and {high:g}{'' if unit == '1' else f' {unit}'}, got {finding['input']!r}"
+    )
+
+
+def _place(text: str, where: str, key: str = "", entry: str | None = None) -> str:
+    """Returns `file:line:column` of a key, or of an entry in its table, as far as it is found."""
+    inside = False
+    found: str | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[\s*{re.escape(key)}\s*\]", line) or re.match(rf"\s*{re.escape(key)}\s*=", line):
+            found = found or f"{where}:{number}:{line.index(key) + 1}"
+            inside = line.lstrip().startswith("[")
+        elif line.lstrip().startswith("["):
+            inside = False
+        elif inside and entry and (match := re.match(rf"\s*{re.escape(entry)}\s*=\s*", line)):
+            return f"{where}:{number}:{match.end() + 1}"
+    return found or where
+
+
+def card_toml(card: Card) -> str:
+    """Returns a card as TOML, whole (nothing extended), in the order of `PARAMETERS`; `parse_card` gives it back."""
+    data: dict[str, Any] = {"name": card.name, "description": card.description}
+    data |= {name: getattr(card, name) for name in CHOICES}
+    for name in QUANTITIES:
+        value = getattr(card, name)
+        if value is not None:
+            entry = card.provenance[name].model_dump(exclude_none=True)
+            data[name] = {"value": value, **{key: entry[key] for key in _ENTRY if key in entry}}
+    return "# A device card: every parameter with value, unit, kind and source.\n" + tomli_w.dumps(data)
+
+
+def write_card(card: Card, path: Path) -> None:
+    """Writes a card as TOML, beside its final place first.
+
+    Raises:
+        OutputError: The file can't be written.
+    """
+    partial = path.with_name(f".{path.name}.part")
     try:
-        return Card.model_validate({**flat, "provenance": provenance})
-    except ValidationError as error:
-        raise SettingsError(f"{where}: {describe(error, Card)}") from None
+        partial.write_text(card_toml(card), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"can't write the card {path}: {error.strerror}") from None

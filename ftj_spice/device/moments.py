@@ -99,3 +99,31 @@ def _shapes(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         1.0 - x / 2.0 + x**2 / 6.0 - x**3 / 24.0 + x**4 / 120.0,
     )
     return tuple(np.where(x < _SERIES_BELOW, s, c) for s, c in zip(series, closed, strict=True))
+
+
+def summed_moments(traps: WindowMoments, weight: ArrayLike, cell: ArrayLike, cells: int) -> WindowMoments:
+    """Returns the moments of each cell's weighted sum of independent traps: cumulants add.
+
+    Args:
+        traps: Moments of each trap's state, arrays of shape `(traps,)`.
+        weight: Weight of each trap in its cell's sum, shape `(traps,)`.
+        cell: Cell of each trap, shape `(traps,)`.
+        cells: Number of cells.
+
+    Returns:
+        Moments of the sums, arrays of shape `(cells,)`.
+    """
+    w, owner = np.asarray(weight, float), np.asarray(cell)
+
+    def total(cumulant: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(owner, cumulant, minlength=cells)
+
+    variance = total(w**2 * traps.variance)
+    excess = total(w**4 * (traps.fourth - 3.0 * traps.variance**2))  # fourth cumulant
+    return WindowMoments(
+        mean=total(w * traps.mean),
+        variance=variance,
+        third=total(w**3 * traps.third),
+        fourth=excess + 3.0 * variance**2,
+        covariance=total(w**2 * traps.covariance),
+    )

@@ -5,6 +5,9 @@ tau_c (mean dwell empty) and emission time tau_e (mean dwell filled)
 
     tau_c(V) = tau_c0 exp(-k_c (V - V_R)),   tau_e(V) = tau_e0 exp(-k_e (V - V_R)).
 
+Both times go with the temperature as exp[(E_B/k)(1/T - 1/T0)] (multiphonon capture and emission over a barrier: Kirton
+and Uren, Adv. Phys. 38, 367 (1989)).
+
 The process is simulated exactly for a bias that changes with time by uniformization (Aadithya, Demir, Venugopalan,
 Roychowdhury, IEEE TCAD 32(1), 73, 2013): candidate events come at a constant rate that bounds both rates over the
 bias range; each is accepted with the ratio of the true rate, at the candidate's own time, to the bound. Candidates
@@ -13,15 +16,18 @@ bias. The compiled kernels below are shared by the device model and by the ngspi
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import Boltzmann, elementary_charge
 
 from ftj_spice.common.compiling import CACHE
 from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
+from ftj_spice.device.current import REFERENCE_TEMPERATURE
 
 # Columns of the table of trap parameters handed to the compiled kernels.
 CAPTURE_RATE, CAPTURE_SLOPE, EMISSION_RATE, EMISSION_SLOPE, REFERENCE_VOLTAGE, BOUND_RATE = range(6)
@@ -29,6 +35,12 @@ PARAMETERS = 6
 
 MAX_CANDIDATES = 200_000_000
 """More candidate events than this (3.2 GB) are refused before they are drawn."""
+
+
+def temperature_factor(card: Card, temperature: float) -> float:
+    """Returns the factor on both time constants at a temperature in K: `exp[(E_B/k)(1/T - 1/T0)]`."""
+    barrier = card.trap_barrier * elementary_charge / Boltzmann
+    return float(np.exp(barrier * (1.0 / temperature - 1.0 / REFERENCE_TEMPERATURE)))
 
 
 @dataclass(frozen=True)
@@ -53,15 +65,24 @@ class Traps:
         return len(self.capture_time)
 
     @classmethod
-    def from_card(cls, card: Card, count: int, log_scale: NDArray[np.float64] | None = None) -> "Traps":
-        """Returns `count` traps of a card.
+    def from_card(
+        cls,
+        card: Card,
+        count: int,
+        log_scale: NDArray[np.float64] | None = None,
+        temperature: float = REFERENCE_TEMPERATURE,
+    ) -> "Traps":
+        """Returns `count` traps of a card at a temperature.
 
         Args:
             card: Device card.
             count: Number of traps.
             log_scale: ln of each trap's factor on both time constants, shape `(count,)`; none means nominal traps.
+            temperature: In K.
         """
-        scale = np.ones(count) if log_scale is None else np.exp(log_scale)
+        scale = np.full(count, temperature_factor(card, temperature))
+        if log_scale is not None:
+            scale = scale * np.exp(log_scale)
         full = np.ones(count)
         return cls(
             card.capture_time * scale,
@@ -265,8 +286,15 @@ class TrapHistory:
 
     def of(self, trap: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Returns the transition times and new states of one trap, in time order."""
-        own = self.traps == trap
+        order, first = self._by_trap
+        own = order[first[trap] : first[trap + 1]]
         return self.times[own], self.states[own]
+
+    @cached_property
+    def _by_trap(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Transitions sorted by trap, in time order within each, and where each trap's begin."""
+        order = np.argsort(self.traps, kind="stable")
+        return order, np.searchsorted(self.traps[order], np.arange(len(self.initial) + 1))
 
     def dwells(self, trap: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Returns the completed dwell times (empty, filled) of one trap in s, without the first and last: cut off."""

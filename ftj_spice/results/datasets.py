@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ftj_spice.common.errors import DataError
-from ftj_spice.results.files import reason, writing
+from ftj_spice.common.files import reason, writing
 
 if TYPE_CHECKING:
     import xarray

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftj_spice.common.errors import DataError
-from ftj_spice.results.files import reason
+from ftj_spice.common.files import reason
 from ftj_spice.results.jsontext import plain
 from ftj_spice.results.rundir import PROGRAM
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ftj_spice.common.errors import OutputError
-from ftj_spice.results.files import FULL, reason, writing
+from ftj_spice.common.files import FULL, reason, writing
 from ftj_spice.results.jsontext import to_json
 
 MANIFEST = "manifest.json"

@@ -6,6 +6,7 @@ from typing import Any
 
 from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.device.card import available_cards, load_card
+from ftj_spice.engines import vacask
 from ftj_spice.engines.ngspice.doctor import inspect
 from ftj_spice.generative.decoder import shipped
 
@@ -17,9 +18,9 @@ def examine() -> dict[str, Any]:
 
     Returns:
         `ftj_spice` and `python`: versions; what the engine's own examination gives (`library`, `command`, `pyspice`);
-        `cards`: the packaged device cards that load; `decoder`: the shipped decoder's sizes, or none; `extras`: the
-        optional packages' versions, or none; `problems`: a list of `{"what": ..., "hint": ...}`; and `ready`: whether
-        `generate` can run.
+        `verilog_a`: the optional VACASK and its compiler; `cards`: the packaged device cards that load; `decoder`: the
+        shipped decoder's sizes, or none; `extras`: the optional packages' versions, or none; `problems`: a list of
+        `{"what": ..., "hint": ...}`; and `ready`: whether `generate` can run.
     """
     engine = inspect()
     problems: list[dict[str, str]] = list(engine.pop("problems"))
@@ -38,6 +39,8 @@ def examine() -> dict[str, Any]:
         decoder = f"mnist: {loaded.latent_dim} latents, {' x '.join(map(str, loaded.image_shape))} pixels"
     except FtjSpiceError as error:
         problems.append({"what": str(error), "hint": _REINSTALL})
+    verilog_a = vacask.inspect()
+    problems += verilog_a.pop("problems")
     torch = _version("torch")
     if torch is None:
         problems.append(
@@ -47,6 +50,7 @@ def examine() -> dict[str, Any]:
         "ftj_spice": _version("ftj-spice"),
         "python": platform.python_version(),
         **engine,
+        "verilog_a": verilog_a,
         "cards": cards,
         "decoder": decoder,
         "extras": {"train": torch},

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ftj_spice.array.layer import LayerResult, forward
 from ftj_spice.common import resources
+from ftj_spice.common.rawfile import write_raw
 from ftj_spice.device.card import load_card
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.generative.decoder import Decoder, shipped
 from ftj_spice.results.datasets import Variable, write_dataset
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_file, sha256_text
 from ftj_spice.results.plots import save_image_grid
-from ftj_spice.results.rawfile import write_raw
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.phase import SampleResult, sample
 from ftj_spice.studies.generate_report import render_generate_report

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.errors import DataError, OutputError
+from ftj_spice.common.rawfile import read_raw
 from ftj_spice.device.card import Card
 from ftj_spice.engines.errors import EngineError, WorkerTimeoutError
 from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.results.datasets import read_dataset
 from ftj_spice.results.manifest import sha256_text
-from ftj_spice.results.rawfile import read_raw
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import Digitiser, make_digitiser
 from ftj_spice.studies.observer import Observer, silent

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import splu
 
 import ftj_spice as ftj
 from ftj_spice.common.errors import DataError, SettingsError
-from ftj_spice.results.rawfile import read_raw
+from ftj_spice.common.rawfile import read_raw
 
 
 class Wires:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, linalg
 
-from ftj_spice.device.moments import machlup_spectrum, window_moments
+from ftj_spice.device.moments import machlup_spectrum, summed_moments, window_moments
 from ftj_spice.device.traps import Traps, draw_candidates, simulate
 
 
@@ -107,3 +107,23 @@ def test_moments_equal_the_simulation(capture, emission, window):
     ):  # fmt: skip
         per_trap = estimate.mean(axis=1)
         assert abs(per_trap.mean() - expected) < 4 * per_trap.std(ddof=1) / np.sqrt(traps_n)
+
+
+def test_cumulants_of_a_sum_add():
+    """Two cells of two and one traps, point samples: against all states counted out."""
+    p, w = np.array([0.2, 0.6, 0.35]), np.array([1.0, 0.3, 1.0])
+    total = summed_moments(window_moments(p, np.ones(3), 0.0, pause=0.5), w, [0, 0, 1], 2)
+    assert total.mean.shape == (2,)
+    values, odds = [], []
+    for a in (0, 1):
+        for b in (0, 1):
+            values.append(w[0] * a + w[1] * b)
+            odds.append((p[0] if a else 1 - p[0]) * (p[1] if b else 1 - p[1]))
+    values, odds = np.array(values), np.array(odds)
+    mean = np.sum(odds * values)
+    assert total.mean[0] == pytest.approx(mean)
+    for order, name in ((2, "variance"), (3, "third"), (4, "fourth")):
+        assert getattr(total, name)[0] == pytest.approx(np.sum(odds * (values - mean) ** order))
+    assert total.covariance[0] == pytest.approx(np.sum(w[:2] ** 2 * p[:2] * (1 - p[:2])) * np.exp(-0.5))
+    alone = window_moments(p[2], 1.0, 0.0)
+    assert (total.variance[1], total.fourth[1]) == pytest.approx((float(alone.variance), float(alone.fourth)))

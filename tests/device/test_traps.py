@@ -7,7 +7,7 @@ from scipy import integrate, signal, stats
 from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.device.card import load_card
 from ftj_spice.device.moments import machlup_spectrum
-from ftj_spice.device.traps import Traps, draw_candidates, simulate
+from ftj_spice.device.traps import Traps, draw_candidates, simulate, temperature_factor
 
 VMM, RTN = 0.5, 1.5
 RANGE = (0.0, 1.8)
@@ -47,6 +47,19 @@ def test_log_scale_scales_both_times():
     np.testing.assert_allclose(traps.capture_time, card.capture_time * np.array([1.0, 10.0, 0.1]))
     np.testing.assert_allclose(traps.emission_time, card.emission_time * np.array([1.0, 10.0, 0.1]))
     assert len(traps.take(slice(1, 3))) == 2
+
+
+def test_temperature_contracts_both_times():
+    """E_B = 0.4 eV: both times at 350 K shrink by exp[(E_B/k)(1/300 - 1/350)] = 9.12; occupancies stay."""
+    card = load_card("hzo_mfis_nominal")
+    scale = np.log([1.0, 5.0])
+    cold, warm = Traps.from_card(card, 2, scale), Traps.from_card(card, 2, scale, temperature=350.0)
+    np.testing.assert_allclose(cold.capture_time / warm.capture_time, 9.12, rtol=1e-3)
+    np.testing.assert_allclose(cold.emission_time / warm.emission_time, 9.12, rtol=1e-3)
+    np.testing.assert_allclose(cold.occupancy(1.4), warm.occupancy(1.4))
+    np.testing.assert_array_equal(cold.capture_slope, warm.capture_slope)
+    assert temperature_factor(card, 300.0) == 1.0
+    assert temperature_factor(card, 250.0) > 20
 
 
 def test_bound_holds_over_the_whole_range():

@@ -2,8 +2,8 @@ import subprocess
 
 import pytest
 
+from ftj_spice.common.rawfile import read_raw
 from ftj_spice.engines.ngspice.locate import find_command
-from ftj_spice.results.rawfile import read_raw
 
 
 @pytest.fixture

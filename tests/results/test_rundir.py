@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ftj_spice.common.errors import OutputError
-from ftj_spice.results.rawfile import write_raw
+from ftj_spice.common.rawfile import write_raw
 from ftj_spice.results.rundir import RunDirectory, is_run_directory
 
 MANIFEST = {"program": "ftj-spice", "seed": 7}

@@ -7,10 +7,10 @@ import pytest
 
 import ftj_spice as ftj
 from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.rawfile import read_raw
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.netlist.benches import COMPARATOR_LAG, SAMPLE_POINT
-from ftj_spice.results.rawfile import read_raw
 from ftj_spice.sampling.phase import sample
 from ftj_spice.sampling.settings import SampleSettings
 

@@ -10,10 +10,10 @@ import pytest
 
 from ftj_spice.cli.progress import progress_bars
 from ftj_spice.common.errors import DataError, OutputError, SettingsError
+from ftj_spice.common.rawfile import read_raw
 from ftj_spice.engines.errors import EngineNotFoundError
 from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.generative.decoder import Decoder
-from ftj_spice.results.rawfile import read_raw
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.studies import doctor
 from ftj_spice.studies.generate import generate, latent_statistics

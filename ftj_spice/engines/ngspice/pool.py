@@ -1,7 +1,8 @@
 """Several ngspice workers side by side: one `map` over independent jobs, results in order."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any, Self, TypeVar
@@ -39,13 +40,17 @@ class NgspiceEngine:
         for slot in self._slots:
             slot.drop()
 
-    def open(self, netlist: str) -> NgspiceSession:
+    def open(self, netlist: str, models: Sequence[Path] = ()) -> NgspiceSession:
         """Loads a netlist in the first worker.
+
+        Args:
+            netlist: The netlist's text.
+            models: Compiled Verilog-A models (.osdi files) that it needs.
 
         Raises:
             EngineError: See `NgspiceSession`.
         """
-        return NgspiceSession(self._slots[0], netlist, self._time_limit)
+        return NgspiceSession(self._slots[0], netlist, self._time_limit, models)
 
     def features(self) -> dict[str, Any]:
         """Returns what the library can do: `version`, `xspice`, `osdi`, `klu`, `banner`.

@@ -80,6 +80,7 @@ class Slot:
 
     Attributes:
         holder: The session whose netlist the worker holds.
+        models: Whether the worker holds Verilog-A models: new callbacks make ngspice forget them.
         interpolates: Whether the worker saw `.options interp`: ngspice never forgets it.
     """
 
@@ -88,6 +89,7 @@ class Slot:
         self._stopped = False
         self.holder: object = None
         self.interpolates = False
+        self.models = False
 
     @property
     def worker(self) -> WorkerProcess:
@@ -103,7 +105,7 @@ class Slot:
     def drop(self) -> None:
         """Ends the worker, if there is one."""
         self.holder = None
-        self.interpolates = False
+        self.interpolates = self.models = False
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -129,14 +131,18 @@ class NgspiceSession:
         slot: Where the worker lives.
         netlist: The netlist's text.
         time_limit: Seconds one request may take.
+        models: Compiled Verilog-A models (.osdi files) that the netlist needs.
 
     Raises:
         EngineError: The netlist is refused; the subclass says why.
     """
 
-    def __init__(self, slot: Slot, netlist: str, time_limit: float = DEFAULT_TIME_LIMIT) -> None:
+    def __init__(
+        self, slot: Slot, netlist: str, time_limit: float = DEFAULT_TIME_LIMIT, models: Sequence[Path] = ()
+    ) -> None:
         if is_empty(netlist):
             raise NetlistError("the netlist is empty: it holds no element")
+        self._models = [str(model.resolve()) for model in models]
         self._slot = slot
         self._netlist = netlist
         self._hash = hashlib.sha256(netlist.encode()).hexdigest()
@@ -237,6 +243,13 @@ class NgspiceSession:
             BiasRangeError: A cell's voltage left the range that its trap events were drawn for.
             EngineError: As in `run`; or sources, nodes or time span of plan and netlist don't fit.
         """
+        if self._models:
+            raise EngineError(
+                "trap noise can't be co-simulated with a Verilog-A model: ngspice forgets it when noise callbacks are "
+                "put in place; take the subcircuit model, or a recorded history"
+            )
+        if self._slot.models:
+            self._slot.drop()
         c = plan.candidates
         if analysis.stop > c.duration * (1.0 + 1e-9):
             raise EngineError(
@@ -382,18 +395,24 @@ class NgspiceSession:
         worker = self._slot.worker
         if self._slot.holder is self:
             return
+        if self._models and not worker.features["osdi"]:
+            raise EngineError(
+                f"ngspice {worker.features['version']} here can't load Verilog-A models: it was built without OSDI; "
+                f"take another ngspice (Debian 13 and Homebrew ship one that can), or the subcircuit model"
+            )
         netlist = self._netlist
         interpolates = _INTERPOLATES.search(netlist) is not None
         if self._slot.interpolates and not interpolates:
             self._slot.drop()
             worker = self._slot.worker
         self._slot.interpolates = interpolates
-        if worker.features["klu"] and not _KLU.search(netlist):
+        self._slot.models |= bool(self._models)
+        if worker.features["klu"] and not self._models and not _KLU.search(netlist):  # OSDI models crash KLU on a rerun
             netlist = _END.sub(".options klu\n.end", netlist, count=1)
         self._slot.holder = None
         self._pending = dict(self._altered)
         try:
-            answer, _ = worker.ask("load", self._time_limit, {"netlist": netlist})
+            answer, _ = worker.ask("load", self._time_limit, {"netlist": netlist, "models": self._models})
         except RequestFailedError as refused:
             kept = self._keep(refused.output, "load")
             raise netlist_error(refused.output, self._netlist, kept) from None

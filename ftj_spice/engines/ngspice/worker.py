@@ -69,6 +69,7 @@ class Ngspice:
         self._logged = 0
         self._cosimulation: CoSimulation | None = None
         self.unsaved: str | None = None
+        self._models: set[str] = set()
         ffi = self._ffi
         self._callbacks = (
             ffi.callback("int (char *, int, void *)", self._keep_line),
@@ -92,6 +93,14 @@ class Ngspice:
         self._lib.ngSpice_Init(char, stat, leave, data, init_data, background, user)
         source = cast("GetVSRCData *", callbacks.source.address)
         self._lib.ngSpice_Init_Sync(source, null, cast("GetSyncData *", callbacks.synchronise.address), null, null)
+
+    def add_model(self, path: str) -> None:
+        """Loads a compiled Verilog-A model (.osdi file), once; new callbacks make ngspice forget it for good."""
+        if path not in self._models:
+            self._models.add(path)
+            folder, file = os.path.split(path)
+            os.chdir(folder)  # so that no blank in the path cuts the command short
+            self.command(f"osdi {file}")
 
     def attach_noise(self, cosimulation: CoSimulation) -> None:
         """Puts the native noise callbacks in place for the next runs."""
@@ -222,13 +231,15 @@ class Worker:
         xspice = any("xspice" in line.lower() for line in version)
         return {"version": ng.version, "xspice": xspice, "osdi": osdi, "klu": klu, "banner": version}
 
-    def load(self, netlist: str) -> dict[str, Any]:
-        """Loads a netlist in place of the one before."""
+    def load(self, netlist: str, models: list[str]) -> dict[str, Any]:
+        """Loads a netlist in place of the one before, and the compiled Verilog-A models (.osdi files) it needs."""
         ng = self._ng
         ng.command("remcirc")
         ng.command("destroy all")
         ng.forget_commands()
         ng.new_log()
+        for model in models:
+            ng.add_model(model)
         if ng.circuit(netlist.splitlines()):
             raise Failure("load", "the netlist is refused", list(ng.output))
         return {"output": self._lines()}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from ftj_spice.results.files import writing
+from ftj_spice.common.files import writing
 
 GAP_GREY = 96
 """Grey of the lines between the images (0 black, 255 white)."""

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from ftj_spice.results.files import writing
+from ftj_spice.common.files import writing
 
 SIMULATED = "#0072B2"
 """Simulated or measured in the simulation: blue."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ftj_spice.common.errors import DataError, OutputError
-from ftj_spice.results.rawfile import KINDS, read_raw, write_raw
+from ftj_spice.common.rawfile import KINDS, read_raw, write_raw
 
 RC = """* rc step
 v1 in 0 dc 0 ac 1 pulse(0 1 0 1n 1n 1u 2u)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ftj_spice.common.errors import DataError
-from ftj_spice.results.files import reason, writing
+from ftj_spice.common.files import reason, writing
 
 Kind = Literal["time", "voltage", "current"]
 KINDS = ("time", "voltage", "current")
