@@ -23,7 +23,7 @@ RUN_DOWN = 6.0
 """K of the mean model: how fast the mean history runs down while the field favours the present state."""
 
 _STEP = 0.05  # largest step of the clock in the integration
-_GONE = 1e-10  # share below which a group counts as switched
+_GONE = 1e-6  # share below which a group counts as switched
 _FEEDBACK = 2e-3  # largest change of the field by switching within one step, in parts of the activation field
 
 

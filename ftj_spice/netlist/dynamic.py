@@ -155,6 +155,7 @@ def transient_bench(
     temperature: float = REFERENCE_TEMPERATURE,
     step: float = 0.0,
     model: str = "subcircuit",
+    reltol: float = 1e-4,
 ) -> str:
     """Returns the bench that applies a waveform to one cell and saves `v(plus)`, `v(polarization)` and `i(vsense)`.
 
@@ -165,12 +166,14 @@ def transient_bench(
         temperature: In K.
         step: Largest time step in s; by default the 400th part of the waveform.
         model: One of `MODELS`.
+        reltol: Relative tolerance; at ngspice's own default, 1e-3, a slow ramp may overshoot by some percent meanwhile.
 
     Raises:
         RenderError: A value is not fit for a netlist.
     """
     return render(
         "benches/cell_transient.cir.j2",
+        reltol=reltol,
         cell=dynamic_cell(card, up, model=model),
         corners=np.stack([waveform.times, waveform.voltages], axis=1).reshape(-1),
         stop=waveform.duration,

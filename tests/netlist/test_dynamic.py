@@ -12,8 +12,7 @@ from ftj_spice.device.switching import MeanSwitching
 from ftj_spice.device.waveform import Waveform
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.protocol import OperatingPoint, Sweep, Transient
-from ftj_spice.netlist.dynamic import dynamic_cell, noise_bench, static_bench, transient_bench
-from ftj_spice.netlist.render import render
+from ftj_spice.netlist.dynamic import noise_bench, static_bench, transient_bench
 
 NOMINAL = load_card("hzo_mfis_nominal")
 PULSES = Waveform.pulses([4.0, -4.0, 4.0, -4.0], 1e-7, 1e-9, 1e-7)
@@ -45,8 +44,7 @@ def test_write_pulses_converge_with_ngspices_defaults(engine, law):
 def test_an_array_with_line_resistance_converges_with_ngspices_defaults(engine):
     """4 x 4 cells, 1 kohm per wire segment, half-select scheme: the selected cell switches, the others hardly."""
     cells = 4
-    define = render("benches/cell_transient.cir.j2", cell=dynamic_cell(NOMINAL), corners=[0.0, 0.0, 1.0, 0.0], stop=1.0,
-                    step=1.0, celsius=26.85)  # fmt: skip
+    define = transient_bench(NOMINAL, PULSES)
     subcircuit = define[define.index(".subckt") : define.index(".ends") + 5]
     lines = ["array", subcircuit]
     for i in range(cells):
@@ -66,6 +64,19 @@ def test_an_array_with_line_resistance_converges_with_ngspices_defaults(engine):
     others = s.copy()
     others[0, 0] = -1.0
     assert np.all(others < -0.98)
+
+
+def test_steps_that_overshoot_on_a_slow_ramp_heal(engine):
+    """With ngspice's default tolerances a 200 us ramp to 3 V overshoots; the state comes back to the numpy model's."""
+    waveform = Waveform(np.array([0.0, 2e-4, 1e-2, 1.02e-2]), np.array([0.0, 3.0, 3.0, 0.0]))
+    netlist = without_options(transient_bench(NOMINAL, waveform))
+    step = waveform.duration / 400
+    with engine.open(netlist) as session:
+        run = session.run(Transient(step, waveform.duration, step), ["time", "v(polarization)"])
+    assert run.status == "ok"
+    assert np.max(run["v(polarization)"]) < 1.05
+    expected = MeanSwitching(NOMINAL).apply(waveform)[-1, 0]
+    assert run["v(polarization)"][-1] == pytest.approx(expected, abs=1e-3)
 
 
 def test_static_analyses_hold_the_polarization_whatever_ran_before(engine):
