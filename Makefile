@@ -18,6 +18,9 @@ benchmark:
 	.venv/bin/python benchmarks/engine.py
 	.venv/bin/python benchmarks/latents.py
 	.venv/bin/python benchmarks/loop.py
+	.venv/bin/python benchmarks/device.py
+	.venv/bin/python benchmarks/noise.py
+	.venv/bin/python benchmarks/fit.py
 
 clean:
 	rm -rf .venv demo-run build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

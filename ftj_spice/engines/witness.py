@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.errors import SettingsError
+from ftj_spice.device.activation import GROUPS
 from ftj_spice.device.card import Card
 from ftj_spice.device.current import REFERENCE_TEMPERATURE, static_current
 from ftj_spice.device.switching import MeanSwitching
@@ -53,10 +54,12 @@ class Witness(Protocol):
     Attributes:
         name: `numpy`, `ngspice` or `vacask`.
         version: Name and version, e.g. `ngspice-39`.
+        groups: Domain groups that stand for the distribution of activation fields.
     """
 
     name: str
     version: str
+    groups: int
 
     def static(
         self, card: Card, voltages: NDArray[np.float64], polarization: float, temperature: float = REFERENCE_TEMPERATURE
@@ -82,10 +85,17 @@ class Witness(Protocol):
 
 
 class NumpyWitness:
-    """The numpy model."""
+    """The numpy model.
+
+    Args:
+        groups: Domain groups of the mean model; the simulators' models have `GROUPS`.
+    """
 
     name = "numpy"
     version = f"numpy-{np.__version__}"
+
+    def __init__(self, groups: int = GROUPS) -> None:
+        self.groups = groups
 
     def __enter__(self) -> Self:
         return self
@@ -116,9 +126,8 @@ class NumpyWitness:
         up = 0.5 * (1.0 + polarization)
         return self._respond(card, hold, np.asarray(times, float), up, REFERENCE_TEMPERATURE, history).current
 
-    @staticmethod
     def _respond(
-        card: Card, waveform: Waveform, times: NDArray[np.float64], up: float, temperature: float,
+        self, card: Card, waveform: Waveform, times: NDArray[np.float64], up: float, temperature: float,
         history: TrapHistory | None,
     ) -> Response:  # fmt: skip
         corners = waveform.grid()
@@ -126,7 +135,7 @@ class NumpyWitness:
         gap = np.abs(corners - times[np.clip([after - 1, after], 0, len(times) - 1)]).min(axis=0)
         # A corner that differs from a time asked for by rounding alone would spoil the difference quotient below.
         grid = np.union1d(times, corners[gap > 1e-12 * waveform.duration])
-        s = MeanSwitching(card, up=up).apply(waveform, grid)[:, 0]
+        s = MeanSwitching(card, up=up, groups=self.groups).apply(waveform, grid)[:, 0]
         volts = waveform.at(grid)
         charge = card.electrostatics.charge(volts, card.remanent_polarization * s)
         trap = 0.0 if history is None else history.state_at(0, grid)
@@ -144,6 +153,7 @@ class NgspiceWitness:
     """
 
     name = "ngspice"
+    groups = GROUPS
 
     def __init__(self, engine: NgspiceEngine | None = None, model: str = "subcircuit") -> None:
         self._engine = engine or NgspiceEngine()
@@ -213,6 +223,7 @@ class VacaskWitness:
     """The Verilog-A module in VACASK."""
 
     name = "vacask"
+    groups = GROUPS
 
     def __init__(self, engine: VacaskEngine | None = None) -> None:
         self._engine = engine or VacaskEngine()
@@ -261,12 +272,15 @@ WITNESSES = ("numpy", "ngspice", "vacask")
 """Names of the witnesses."""
 
 
-def open_witness(name: str, model: str = "subcircuit") -> "NumpyWitness | NgspiceWitness | VacaskWitness":
+def open_witness(
+    name: str, model: str = "subcircuit", groups: int = GROUPS
+) -> "NumpyWitness | NgspiceWitness | VacaskWitness":
     """Returns a witness by name, as a context manager.
 
     Args:
         name: One of `WITNESSES`.
         model: What ngspice takes, one of `MODELS`; VACASK is always asked with the Verilog-A module.
+        groups: Domain groups of the numpy model.
 
     Raises:
         SettingsError: There is no such witness or model, or the model does not go with the witness.
@@ -280,7 +294,7 @@ def open_witness(name: str, model: str = "subcircuit") -> "NumpyWitness | Ngspic
         return NgspiceWitness(model=model)
     if name == "numpy" and model == "verilog-a":
         raise SettingsError("the numpy engine does not run Verilog-A: take --engine vacask, or ngspice with OSDI")
-    return NumpyWitness() if name == "numpy" else VacaskWitness()
+    return NumpyWitness(groups) if name == "numpy" else VacaskWitness()
 
 
 def transition_time(history: TrapHistory) -> float:

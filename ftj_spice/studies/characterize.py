@@ -68,7 +68,7 @@ def characterize(
     watch = Stopwatch()
 
     def run() -> Datasheet:
-        with watch("simulate"), open_witness(engine, model) as witness:
+        with watch("simulate"), open_witness(engine, model, fine.groups) as witness:
             return measure(chosen, witness, fine, seed, observer)
 
     if out is None:

@@ -209,7 +209,7 @@ def test_numbers_are_json_with_their_origin(sheet):
     assert numbers["schema"] == SCHEMA
     assert numbers["card"]["name"] == NOMINAL.name
     assert len(numbers["card"]["sha256"]) == 64
-    assert numbers["engine"] == {"name": "numpy", "version": WITNESS.version}
+    assert numbers["engine"] == {"name": "numpy", "version": WITNESS.version, "domain_groups": 16}
     assert numbers["seed"] == 3
     assert numbers["loops"]["saturated_by_write_voltage"] is False
 

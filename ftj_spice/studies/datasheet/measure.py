@@ -44,6 +44,7 @@ class Datasheet:
         card: The card.
         engine: `numpy`, `ngspice` or `vacask`.
         version: Name and version of it.
+        groups: Domain groups of its mean model.
         seed: Of every draw.
         curve: I-V curves.
         heat: Current against temperature.
@@ -62,6 +63,7 @@ class Datasheet:
     card: Card
     engine: str
     version: str
+    groups: int
     seed: int
     curve: CurrentVoltage
     heat: CurrentTemperature
@@ -92,7 +94,7 @@ class Datasheet:
                 "accelerated": accelerated(self.card),
                 "kinds": kinds(self.card),
             },
-            "engine": {"name": self.engine, "version": self.version},
+            "engine": {"name": self.engine, "version": self.version, "domain_groups": self.groups},
             "seed": self.seed,
             "static": static_summary(self.card, self.curve, self.heat),
             "loops": loops_summary(self.card, self.loops),
@@ -150,6 +152,7 @@ def measure(
         card=card,
         engine=witness.name,
         version=witness.version,
+        groups=witness.groups,
         seed=seed,
         curve=take(current_voltage),
         heat=take(current_temperature),

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from ftj_spice.device.activation import GROUPS
 from ftj_spice.results.plots import (
     device_lifetime,
     device_loops,
@@ -19,6 +18,7 @@ from ftj_spice.results.units import engineering as eng
 from ftj_spice.studies.datasheet.loops import CYCLES, MINOR_CYCLES
 from ftj_spice.studies.datasheet.measure import Datasheet
 from ftj_spice.studies.datasheet.noise import SPECTRUM_LENGTH
+from ftj_spice.studies.datasheet.pulses import FINE_GROUPS
 from ftj_spice.studies.datasheet.switching import RESET
 from ftj_spice.studies.datasheet.trust import HEADER, key_facts, parameter_rows, warnings
 
@@ -121,11 +121,10 @@ def _hysteresis(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -
     first, middle = loops.majors[0], loops.majors[len(loops.majors) // 2]
     gap = 0.5 * max(x.closure for x in (*loops.majors, *(y for row in loops.minors for y in row)))
     text = None
-    if card.switching == "nls":
+    if card.switching == "nls" and sheet.groups < FINE_GROUPS // 2:
         text = (
-            f"Small steps at the foot of slow loops are the mean model's {GROUPS} groups of domains, which stand for "
-            "the "
-            "whole distribution of activation fields; the closed forms, drawn with the whole distribution, have none."
+            f"Small steps at the foot of slow loops are the mean model's {sheet.groups} groups of domains, which stand "
+            "for the whole distribution of activation fields; the closed forms, drawn with all of it, have none."
         )
     report.section("Hysteresis", text)
     report.figure(

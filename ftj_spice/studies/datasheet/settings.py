@@ -12,6 +12,8 @@ Count = Annotated[int, Field(ge=1)]
 class DatasheetSettings(Strict):
     """Numbers of points, pulses and draws. Voltages and times come from the card."""
 
+    groups: Annotated[int, Field(ge=1, le=1024)] = 96
+    """Domain groups of the numpy engine: so many that its loops show no steps. The simulators' models have 16."""
     levels: Annotated[int, Field(ge=2)] = 16
     """Conductance levels drawn at most; a card with more shows that many of them, evenly picked."""
     voltages: Annotated[int, Field(ge=8)] = 36

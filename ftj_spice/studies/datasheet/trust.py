@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from ftj_spice.device.activation import GROUPS
 from ftj_spice.device.card import Card
 from ftj_spice.device.current import densities
 from ftj_spice.device.parameters import CHOICES, DESCRIPTIONS, SECTIONS, unit_of
@@ -99,12 +98,9 @@ def warnings(sheet: Datasheet) -> list[str]:
     if card.offset_field_spread > 0:
         notes.append(
             "The card's domains differ in activation field and in offset field; the mean model stands for both by "
-            f"{GROUPS} "
-            "groups. The steps of loops and staircases are those groups', not a device's: compare the cells of "
-            "independent "
-            "domains (grey in the staircases). At 0 V the offset fields switch part of the domains back, also while "
-            "the "
-            "cell is read."
+            f"{sheet.groups} groups. Steps of loops and staircases are those groups', not a device's: compare the "
+            "cells of independent domains (grey in the staircases). At 0 V the offset fields switch part of the "
+            "domains back, also while the cell is read."
         )
     if sheet.switched is not None:
         apart = np.abs(sheet.switched.fraction - sheet.switched.grouped)
