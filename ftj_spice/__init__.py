@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from ftj_spice.device.card import Card as Card
     from ftj_spice.device.card import available_cards as available_cards
     from ftj_spice.device.card import load_card as load_card
+    from ftj_spice.device.current import static_current as static_current
+    from ftj_spice.device.domains import DomainSwitching as DomainSwitching
+    from ftj_spice.device.switching import MeanSwitching as MeanSwitching
+    from ftj_spice.device.waveform import Waveform as Waveform
     from ftj_spice.engines.errors import EngineError as EngineError
     from ftj_spice.engines.ngspice import NgspiceEngine as NgspiceEngine
+    from ftj_spice.engines.witness import open_witness as open_witness
     from ftj_spice.generative.decoder import Decoder as Decoder
     from ftj_spice.sampling.phase import sample as sample
     from ftj_spice.sampling.settings import SampleSettings as SampleSettings
+    from ftj_spice.studies.characterize import CharacterizeResult as CharacterizeResult
+    from ftj_spice.studies.characterize import characterize as characterize
+    from ftj_spice.studies.fit import FitOrder as FitOrder
+    from ftj_spice.studies.fit import FitResult as FitResult
+    from ftj_spice.studies.fit import fit as fit
     from ftj_spice.studies.generate import GenerateResult as GenerateResult
     from ftj_spice.studies.generate import generate as generate
     from ftj_spice.studies.replay import replay as replay
@@ -35,21 +45,31 @@ if TYPE_CHECKING:
 _HOMES = {
     "Array": "array.array",
     "Card": "device.card",
+    "CharacterizeResult": "studies.characterize",
     "Decoder": "generative.decoder",
+    "DomainSwitching": "device.domains",
     "EngineError": "engines.errors",
+    "FitOrder": "studies.fit",
+    "FitResult": "studies.fit",
     "FtjSpiceError": "common.errors",
     "GenerateResult": "studies.generate",
+    "MeanSwitching": "device.switching",
     "NgspiceEngine": "engines.ngspice",
     "ReadResult": "array.array",
     "ReadSettings": "array.settings",
     "RunSettings": "studies.settings",
     "SampleSettings": "sampling.settings",
+    "Waveform": "device.waveform",
     "available_cards": "device.card",
+    "characterize": "studies.characterize",
+    "fit": "studies.fit",
     "generate": "studies.generate",
     "load_card": "device.card",
     "load_settings": "studies.settings",
+    "open_witness": "engines.witness",
     "replay": "studies.replay",
     "sample": "sampling.phase",
+    "static_current": "device.current",
     "train": "studies.train",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605

@@ -10,10 +10,12 @@ from ftj_spice.cli.output import say
 
 EPILOG = (
     "Kinds: cell (single junctions, I-V), crossbar, nor (arrays, column currents), read (one read as a transient), "
+    "write (one junction with its switching, under write pulses), "
     "sample, sample-comparator (noise, with trap histories).\n\n"
     "Examples:\n\n"
     "  ftj-spice netlist crossbar --rows 64 --columns 64 -o xbar.cir && ngspice -b xbar.cir\n\n"
     "  ftj-spice netlist nor --conductance G.npy -o nor.cir\n\n"
+    "  ftj-spice netlist write -o write.cir && ngspice -b -r write.raw write.cir\n\n"
     "  ftj-spice netlist sample --rows 16 --columns 1 --samples 20 -o noise.cir"
 )
 
@@ -36,6 +38,9 @@ def netlist(
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="Latent samples (sample kinds).")] = 8,
+    model: Annotated[
+        str, typer.Option(help="Junction of a write netlist: subcircuit, or verilog-a (needs an ngspice with OSDI).")
+    ] = "subcircuit",
     seed: Annotated[int, typer.Option(help="Seed of random levels and trap histories.")] = 0,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
@@ -43,7 +48,7 @@ def netlist(
     """Write a netlist that plain `ngspice -b` runs."""
     from ftj_spice.studies.netlists import NetlistOrder, make_netlist, write_netlist
 
-    text = make_netlist(kind, NetlistOrder(rows, columns, card, line_resistance, conductance, seed, samples))
+    text = make_netlist(kind, NetlistOrder(rows, columns, card, line_resistance, conductance, seed, samples, model))
     if out is None:
         say(text)
         return

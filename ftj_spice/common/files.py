@@ -1,7 +1,8 @@
-"""Writing files: system errors become one sentence."""
+"""Writing files: whole or not at all, and system errors as one sentence."""
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,4 +30,25 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        raise OutputError(f"can't write {path}: {reason(error)}") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes `content` to a temporary file beside `path` and moves it there in one step.
+
+    Raises:
+        OutputError: The file can't be written.
+    """
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+            temporary = Path(stream.name)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise OutputError(f"can't write {path}: {reason(error)}") from error

@@ -15,12 +15,14 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from ftj_spice.common import resources
-from ftj_spice.common.errors import OutputError, SettingsError
+from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.files import replace_file
 from ftj_spice.common.settings import Strict, describe
 from ftj_spice.device.conduction import ConductionLaw, LinearLaw, SinhLaw
 from ftj_spice.device.electrostatics import Electrostatics
 from ftj_spice.device.parameters import (
     CHOICES,
+    DISTRIBUTION_PARAMETERS,
     PARAMETERS,
     QUANTITIES,
     Bias,
@@ -33,10 +35,7 @@ from ftj_spice.device.parameters import (
     unit_of,
 )
 
-_DISTRIBUTIONS = {
-    "normal": ("activation_mean", "activation_sigma"),
-    "gb2": ("activation_scale", "gb2_a", "gb2_p", "gb2_q"),
-}
+_STEEPEST = 150.0  # largest voltage over V0 of the sinh law
 _HEAD = ("name", "description", "extends")
 _ENTRY = ("value", "unit", "kind", "source", "interval")
 
@@ -69,12 +68,20 @@ class Card(Geometry, Conduction, Polarization, Bias, Noise, Reliability, Variabi
         for name, entry in self.provenance.items():
             if entry.unit != unit_of(name):
                 raise ValueError(f"'{name}' must be given in {unit_of(name)}, not in {entry.unit!r}")
-        for kind, names in _DISTRIBUTIONS.items():
+            if entry.interval and not entry.interval[0] <= getattr(self, name) <= entry.interval[1]:
+                raise ValueError(f"the interval of '{name}' must hold its value, low end first")
+        for kind, names in DISTRIBUTION_PARAMETERS.items():
             for name in names:
                 given = getattr(self, name) is not None
                 if given != (kind == self.activation_distribution):
                     verb = "does not use" if given else "needs"
                     raise ValueError(f"the activation distribution '{self.activation_distribution}' {verb} '{name}'")
+        steepest = max(self.write_voltage, self.rtn_voltage, self.reference_voltage) / self.voltage_scale
+        if self.law == "sinh" and steepest > _STEEPEST:
+            raise ValueError(
+                f"'voltage_scale' of {self.voltage_scale:g} V lets the current grow by e^{steepest:.0f} up to the "
+                f"card's largest voltage; more than e^{_STEEPEST:.0f} is no current"
+            )
         if self.saturation_polarization <= self.remanent_polarization:
             raise ValueError("'saturation_polarization' must exceed 'remanent_polarization'")
         return self
@@ -155,7 +162,7 @@ def load_card(card: "str | Path | Card") -> Card:
             raise SettingsError(f"no device card named {str(card)!r}; {hint}")
         path = resources.models() / "cards" / f"{card}.toml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SettingsError(f"can't read the device card {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -177,7 +184,11 @@ def parse_card(text: str, where: str) -> Card:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{where}: not a card: its brackets are nested too deeply") from None
     flat, provenance = _flatten(data, text, where)
+    if "name" not in flat or "description" not in flat:
+        raise SettingsError(f'{where}: a card begins with name = "..." and description = "..."')
     if "extends" in flat:
         parent = flat.pop("extends")
         if parent not in available_cards():
@@ -188,7 +199,7 @@ def parse_card(text: str, where: str) -> Card:
         base = load_card(parent)
         inherited = base.model_dump(exclude={"name", "description", "provenance"})
         chosen = flat.get("activation_distribution", base.activation_distribution)
-        for kind, names in _DISTRIBUTIONS.items():
+        for kind, names in DISTRIBUTION_PARAMETERS.items():
             if kind != chosen:
                 inherited |= dict.fromkeys(names)
         kept = {name: entry for name, entry in base.provenance.items() if inherited.get(name) is not None}
@@ -197,7 +208,9 @@ def parse_card(text: str, where: str) -> Card:
         card = Card.model_validate({**flat, "provenance": provenance})
     except ValidationError as error:
         first = error.errors()[0]
-        located = [part for part in first["loc"] if part != "provenance"] or re.findall(r"'(\w+)'", first["msg"])[-1:]
+        located = [part for part in first["loc"] if part != "provenance"]
+        if not located:  # a finding about the card as a whole names its parameter in its sentence
+            located = [name for name in re.findall(r"'(\w+)'", first["msg"]) if name in PARAMETERS][:1]
         key, entry = [*(str(part) for part in located), "", ""][:2]
         place = _place(text, where, key, entry or "value")
         raise SettingsError(f"{place}: {_range_sentence(first) or describe(error, Card)}") from None
@@ -280,10 +293,4 @@ def write_card(card: Card, path: Path) -> None:
     Raises:
         OutputError: The file can't be written.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(card_toml(card), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"can't write the card {path}: {error.strerror}") from None
+    replace_file(path, card_toml(card).encode())

@@ -4,6 +4,9 @@ The equations stand in docs/device-model.md; `ftj_spice.device.conduction` holds
 linear laws by conductance.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import Boltzmann, electron_mass, elementary_charge, epsilon_0, h, hbar, pi
@@ -80,14 +83,46 @@ def densities(
     return on, off_reference * shape * np.exp(-card.off_activation_energy * inverse)
 
 
+@dataclass(frozen=True)
+class Barrier:
+    """Constants of the physical law's tunnelling and emission.
+
+    Attributes:
+        height: C = 4 d sqrt(2 m q) / (3 hbar), in 1/sqrt(eV).
+        direct: Factor of direct tunnelling, 4 q^3 m / (9 pi^2 hbar^3 C^2), in A/m^2 per eV.
+        emission: Factor of Fowler-Nordheim emission, q^2 / (8 pi h phi m), in A/V^2.
+        emission_slope: Its exponent's field, in V/m.
+        frenkel_slope: Lowering of the Poole-Frenkel barrier by the root of the voltage, in eV/sqrt(V).
+    """
+
+    height: float
+    direct: float
+    emission: float
+    emission_slope: float
+    frenkel_slope: float
+
+    @classmethod
+    def of(cls, card: Card) -> Self:
+        """Returns the constants of a card."""
+        q, d = elementary_charge, card.ferroelectric_thickness
+        mass, phi = card.tunnel_mass * electron_mass, card.barrier_metal
+        height = 4.0 * d * np.sqrt(2.0 * mass * q) / (3.0 * hbar)
+        return cls(
+            height=height,
+            direct=4.0 * q**3 * mass / (9.0 * pi**2 * hbar**3) / height**2,
+            emission=q**2 / (8.0 * pi * h * phi * card.tunnel_mass),
+            emission_slope=8.0 * pi * np.sqrt(2.0 * mass) * (q * phi) ** 1.5 / (3.0 * h * q),
+            frenkel_slope=np.sqrt(q / (pi * epsilon_0 * card.optical_permittivity * d)),
+        )
+
+
 def poole_frenkel(card: Card, voltage: NDArray[np.float64], temperature: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns `v exp[(q/kT) (B w - phi_t)]`, v the ferroelectric's voltage in V (Frenkel, Phys. Rev. 54, 647 (1938)).
 
     w is sqrt|v|, capped at low field: `(v^2 + v_l^2)^(1/4)`.
     """
-    slope = np.sqrt(elementary_charge / (pi * epsilon_0 * card.optical_permittivity * card.ferroelectric_thickness))
     root = (voltage**2 + card.low_field_voltage**2) ** 0.25
-    return voltage * np.exp((slope * root - card.trap_depth) / (_BOLTZMANN_EV * temperature))
+    return voltage * np.exp((Barrier.of(card).frenkel_slope * root - card.trap_depth) / (_BOLTZMANN_EV * temperature))
 
 
 def tunnelling(card: Card, voltage: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,20 +131,13 @@ def tunnelling(card: Card, voltage: NDArray[np.float64]) -> NDArray[np.float64]:
     Direct tunnelling is Gruverman's trapezoid (Nano Lett. 9, 3539 (2009)) with its divided differences written out, so
     that the singularity at equal barriers is gone. It holds below the barriers: a soft clamp keeps it there.
     """
-    first, second = card.barrier_metal, card.barrier_semiconductor
-    limit = CLAMP * min(first, second)
+    k = Barrier.of(card)
+    limit = CLAMP * min(card.barrier_metal, card.barrier_semiconductor)
     x = voltage / (1.0 + (voltage / limit) ** 8) ** 0.125
-    mass = card.tunnel_mass * electron_mass
-    c = 4.0 * card.ferroelectric_thickness * np.sqrt(2.0 * mass * elementary_charge) / (3.0 * hbar)
-    a, b = first + 0.5 * x, second - 0.5 * x
+    a, b = card.barrier_metal + 0.5 * x, card.barrier_semiconductor - 0.5 * x
     g = 1.0 / (np.sqrt(a) + np.sqrt(b))
     height = (a + np.sqrt(a * b) + b) * g
-    prefactor = 4.0 * elementary_charge**3 * mass / (9.0 * pi**2 * hbar**3)
-    direct = prefactor * np.exp(-c * height) / (c * g) ** 2 * np.sinh(0.75 * c * g * x)
+    direct = k.direct * np.exp(-k.height * height) / g**2 * np.sinh(0.75 * k.height * g * x)
     field = voltage / card.ferroelectric_thickness
-    slope = 8.0 * pi * np.sqrt(2.0 * mass) * (elementary_charge * first) ** 1.5 / (3.0 * h * elementary_charge)
-    emission = (
-        elementary_charge**2 / (8.0 * pi * h * first * card.tunnel_mass)
-        * field * np.abs(field) * np.exp(-slope / np.sqrt(field**2 + FLAT_FIELD**2))
-    )  # fmt: skip
+    emission = k.emission * field * np.abs(field) * np.exp(-k.emission_slope / np.sqrt(field**2 + FLAT_FIELD**2))
     return direct + emission

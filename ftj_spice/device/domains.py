@@ -132,28 +132,34 @@ class DomainSwitching:
         if self.stack.depolarization == 0.0:
             self._piece(duration, volts)
             return
-        # The polarization moves the field it switches in: parts short enough to follow it, tried again where not.
-        allowed = max(_FEEDBACK * self.card.remanent_polarization, float(np.max(self.remanent)) * 4.0 / self.domains)
+        for cell in range(len(volts)):  # each by itself: its steps must not depend on its neighbours
+            self._follow(slice(cell, cell + 1), duration, volts[cell : cell + 1])
+
+    def _follow(self, own: slice, duration: float, volts: NDArray[np.float64]) -> None:
+        """Applies a voltage in parts short enough to follow the field that the polarization moves, halved where not."""
+        states = (self._up[own], self._history[own], self._budget[own], self._stream[own])
+        allowed = float(self.remanent[own][0]) * max(_FEEDBACK, 4.0 / self.domains)
         left, part = duration, duration
         while left > 0.0:
             part = min(part, left)
-            before = self.polarization
-            kept = [state.copy() for state in (self._up, self._history, self._budget, self._stream)]
-            self._piece(part, volts)
-            moved = np.max(np.abs(self.polarization - before))
+            before, kept = self.polarization[own], [state.copy() for state in states]
+            self._piece(part, volts, own)
+            moved = float(np.abs(self.polarization[own] - before)[0])
             if moved > allowed and part > 1e-9 * duration:
-                self._up[:], self._history[:], self._budget[:], self._stream[:] = kept
+                for state, old in zip(states, kept, strict=True):
+                    state[:] = old
                 part *= 0.5
                 continue
             left -= part
             part *= 2.0 if moved < 0.3 * allowed else 1.0
 
-    def _piece(self, duration: float, voltage: NDArray[np.float64]) -> None:
-        field = self.stack.field(voltage, self.polarization)
+    def _piece(self, duration: float, voltage: NDArray[np.float64], own: slice = slice(None)) -> None:
+        field = self.stack.field(voltage, self.polarization[own])
         c = self.card
         _pulse(
-            self._up, self._history, self._budget, self._barrier, self._offset, self._stream, duration,
-            np.ascontiguousarray(field), c.attempt_time, c.activation_exponent, c.weibull_exponent,
+            self._up[own], self._history[own], self._budget[own], self._barrier[own], self._offset[own],
+            self._stream[own], duration, np.ascontiguousarray(field), c.attempt_time, c.activation_exponent,
+            c.weibull_exponent,
         )  # fmt: skip
 
     def apply(self, waveform: Waveform, times: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

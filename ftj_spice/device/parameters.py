@@ -180,3 +180,8 @@ CHOICES: tuple[str, ...] = tuple(name for name in PARAMETERS if unit_of(name) is
 """Names of those that are choices among names."""
 DESCRIPTIONS: dict[str, str] = {name: field.description for name, field in _declared().items()}
 """What each parameter is, by name."""
+DISTRIBUTION_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "normal": ("activation_mean", "activation_sigma"),
+    "gb2": ("activation_scale", "gb2_a", "gb2_p", "gb2_q"),
+}
+"""Parameters of each distribution of activation fields; a card has those of its own and no others."""

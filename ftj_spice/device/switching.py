@@ -24,7 +24,7 @@ RUN_DOWN = 6.0
 
 _STEP = 0.05  # largest step of the clock in the integration
 _GONE = 1e-6  # share below which a group counts as switched
-_FEEDBACK = 2e-3  # largest change of the field by switching within one step, in parts of the activation field
+_FEEDBACK = 1e-3  # largest change of the field by switching within one step, in parts of the mean activation field
 
 
 def switched_fraction(card: Card, field: ArrayLike, time: ArrayLike, domains: int = 0) -> NDArray[np.float64]:
@@ -203,26 +203,40 @@ class MeanSwitching:
         if self.stack.depolarization == 0.0:
             self._piece(duration, self.stack.field(v0), self.stack.field(v1))
             return
-        # The polarization moves the field it switches in: steps short enough to follow it, tried again where not.
+        for cell in range(len(v0)):  # each by itself: its steps must not depend on its neighbours
+            self._follow(slice(cell, cell + 1), duration, v0[cell : cell + 1], v1[cell : cell + 1])
+
+    def _follow(self, own: slice, duration: float, v0: NDArray[np.float64], v1: NDArray[np.float64]) -> None:
+        """Applies a ramp in parts short enough to follow the field that the polarization moves, halved where not."""
+        states = (self._up[own], self._to_up[own], self._to_down[own])
+        allowed = _FEEDBACK * float(np.sum(self.groups.weight * self._activation[own]))
         done, part = 0.0, 1.0
         while done < 1.0 - 1e-12:
             part = min(part, 1.0 - done)
-            before, kept = self.polarization, self.state
+            before, kept = self.polarization[own], [state.copy() for state in states]
             at0, at1 = v0 + done * (v1 - v0), v0 + (done + part) * (v1 - v0)
-            self._piece(part * duration, self.stack.field(at0, before), self.stack.field(at1, before))
-            moved = np.max(np.abs(self.polarization - before)) * self.stack.depolarization / self.stack.thickness
-            allowed = _FEEDBACK * float(self.groups.activation_field[0])
+            self._piece(part * duration, self.stack.field(at0, before), self.stack.field(at1, before), own)
+            change = float(np.abs(self.polarization[own] - before)[0])
+            moved = change * self.stack.depolarization / self.stack.thickness
             if moved > allowed and part > 1e-9:
-                self.state, part = kept, 0.5 * part
+                for state, old in zip(states, kept, strict=True):
+                    state[:] = old
+                part *= 0.5
                 continue
             done += part
             part *= 2.0 if moved < 0.3 * allowed else 1.0
 
-    def _piece(self, duration: float, begin: NDArray[np.float64], end: NDArray[np.float64]) -> None:
+    def _piece(
+        self,
+        duration: float,
+        begin: NDArray[np.float64],
+        end: NDArray[np.float64],
+        own: slice = slice(None),
+    ) -> None:
         c = self.card
         _apply(
-            self._up, self._to_up, self._to_down, self._activation, self.groups.offset_field, duration,
-            np.ascontiguousarray(begin), np.ascontiguousarray(end), c.attempt_time, c.activation_exponent,
+            self._up[own], self._to_up[own], self._to_down[own], self._activation[own], self.groups.offset_field,
+            duration, np.ascontiguousarray(begin), np.ascontiguousarray(end), c.attempt_time, c.activation_exponent,
             c.weibull_exponent,
         )  # fmt: skip
 

@@ -135,7 +135,7 @@ class NumpyWitness:
         gap = np.abs(corners - times[np.clip([after - 1, after], 0, len(times) - 1)]).min(axis=0)
         # A corner that differs from a time asked for by rounding alone would spoil the difference quotient below.
         grid = np.union1d(times, corners[gap > 1e-12 * waveform.duration])
-        s = MeanSwitching(card, up=up, groups=self.groups).apply(waveform, grid)[:, 0]
+        s = MeanSwitching(rated(card), up=up, groups=self.groups).apply(waveform, grid)[:, 0]
         volts = waveform.at(grid)
         charge = card.electrostatics.charge(volts, card.remanent_polarization * s)
         trap = 0.0 if history is None else history.state_at(0, grid)
@@ -186,7 +186,7 @@ class NgspiceWitness:
     ) -> Response:  # fmt: skip
         """See `Witness`; values between ngspice's own points are interpolated."""
         step = waveform.duration / TRANSIENT_POINTS
-        netlist = transient_bench(card, waveform, up, temperature, step, self._model)
+        netlist = transient_bench(rated(card), waveform, up, temperature, step, self._model)
         with self._engine.open(netlist, self._models) as session:
             run = session.run(
                 Transient(step, waveform.duration, step), ["time", "v(plus)", "v(polarization)", "i(vsense)"]
@@ -201,7 +201,9 @@ class NgspiceWitness:
         step = history.duration / TRANSIENT_POINTS
         if self._model == "verilog-a":
             return self._replay(card, voltage, polarization, history, times)
-        netlist = noise_bench(card, voltage, history.duration, step, 0.5 * (1.0 + polarization), model=self._model)
+        netlist = noise_bench(
+            rated(card), voltage, history.duration, step, 0.5 * (1.0 + polarization), model=self._model
+        )
         plan = TrapPlan(_recorded(history, voltage), ("plus",), ("0",), Resolution.EVENTS, transition_time(history))
         with self._engine.open(netlist, self._models) as session:
             run = session.simulate(Transient(step, history.duration, step), ["time", "i(vsense)"], plan)
@@ -213,7 +215,7 @@ class NgspiceWitness:
         source = TrapSource.replay(history, transition_time(history), centred=False)
         step = history.duration / TRANSIENT_POINTS
         up = 0.5 * (1.0 + polarization)
-        netlist = noise_bench(card, voltage, history.duration, step, up, source, model=self._model)
+        netlist = noise_bench(rated(card), voltage, history.duration, step, up, source, model=self._model)
         with self._engine.open(netlist, self._models) as session:
             run = session.run(Transient(step, history.duration, step), ["time", "i(vsense)"])
         return np.interp(times, run["time"], run["i(vsense)"])
@@ -250,7 +252,7 @@ class VacaskWitness:
     ) -> Response:  # fmt: skip
         """See `Witness`; values between VACASK's own points are interpolated."""
         step = waveform.duration / TRANSIENT_POINTS
-        return self._ask(verilog_a.transient_bench(card, waveform, up, temperature, step=step), times)
+        return self._ask(verilog_a.transient_bench(rated(card), waveform, up, temperature, step=step), times)
 
     def noise(
         self, card: Card, voltage: float, polarization: float, history: TrapHistory, times: NDArray[np.float64]
@@ -260,7 +262,7 @@ class VacaskWitness:
         hold = Waveform(np.array([0.0, history.duration]), np.array([voltage, voltage]))
         step = history.duration / TRANSIENT_POINTS
         up = 0.5 * (1.0 + polarization)
-        return self._ask(verilog_a.transient_bench(card, hold, up, step=step, trap=corners), times).current
+        return self._ask(verilog_a.transient_bench(rated(card), hold, up, step=step, trap=corners), times).current
 
     def _ask(self, netlist: str, times: NDArray[np.float64]) -> Response:
         run = self._engine.run(netlist, ["time", "plus", "polarization", "vsense:flow(br)"])
@@ -295,6 +297,20 @@ def open_witness(
     if name == "numpy" and model == "verilog-a":
         raise SettingsError("the numpy engine does not run Verilog-A: take --engine vacask, or ngspice with OSDI")
     return NumpyWitness(groups) if name == "numpy" else VacaskWitness()
+
+
+def rated(card: Card) -> Card:
+    """Returns a card whose switching the witnesses know.
+
+    Raises:
+        SettingsError: The card's switching is Preisach's, which knows no rate and has no circuit model.
+    """
+    if card.switching != "nls":
+        raise SettingsError(
+            f'card \'{card.name}\': switching = "{card.switching}" has no transient model; take "nls", or '
+            f"ftj_spice.device.preisach for loops"
+        )
+    return card
 
 
 def transition_time(history: TrapHistory) -> float:

@@ -16,8 +16,8 @@ from scipy.special import expit
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import DataError
+from ftj_spice.common.files import replace_file
 from ftj_spice.generative import decoder_file
-from ftj_spice.generative.files import replace_file
 
 FloatArray = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.errors import DataError, OutputError
-from ftj_spice.generative.files import replace_file
+from ftj_spice.common.files import replace_file
 from ftj_spice.generative.idx import read_idx
 
 logger = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import Boltzmann, electron_mass, elementary_charge, epsilon_0, h, hbar, pi
+from scipy.constants import Boltzmann, elementary_charge
 
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.activation import GROUPS, domain_groups
 from ftj_spice.device.card import Card
-from ftj_spice.device.current import CLAMP, FLAT_FIELD, REFERENCE_TEMPERATURE, poole_frenkel, tunnelling
+from ftj_spice.device.current import CLAMP, FLAT_FIELD, REFERENCE_TEMPERATURE, Barrier, poole_frenkel, tunnelling
 from ftj_spice.device.waveform import Waveform
 from ftj_spice.netlist.benches import TrapSource
 from ftj_spice.netlist.render import render
@@ -89,26 +89,22 @@ def _physical(card: Card) -> dict[str, float]:
     at = np.asarray(eta * card.reference_voltage)
     on = card.area * card.on_current_density * _NANO
     off = on / card.on_off_ratio
-    thickness, mass = card.ferroelectric_thickness, card.tunnel_mass * electron_mass
+    k = Barrier.of(card)
     first, second = card.barrier_metal, card.barrier_semiconductor
-    height = 4.0 * thickness * np.sqrt(2.0 * mass * elementary_charge) / (3.0 * hbar)
     tunnel_scale = off / float(tunnelling(card, at))
-    direct = 4.0 * elementary_charge**3 * mass / (9.0 * pi**2 * hbar**3) / height**2
-    emission = elementary_charge**2 / (8.0 * pi * h * first * card.tunnel_mass) / thickness**2
-    slope = 8.0 * pi * np.sqrt(2.0 * mass) * (elementary_charge * first) ** 1.5 / (3.0 * h * elementary_charge)
     frenkel = float(poole_frenkel(card, at, np.asarray(REFERENCE_TEMPERATURE)))
     return {
         "divider": eta,
         "clamp": CLAMP * min(first, second),
         "barrier_first": first,
         "barrier_second": second,
-        "direct": tunnel_scale * direct,
-        "height": height,
-        "emission": tunnel_scale * emission,
-        "emission_slope": slope * thickness,
-        "flat_voltage": FLAT_FIELD * thickness,
+        "direct": tunnel_scale * k.direct,
+        "height": k.height,
+        "emission": tunnel_scale * k.emission / card.ferroelectric_thickness**2,
+        "emission_slope": k.emission_slope * card.ferroelectric_thickness,
+        "flat_voltage": FLAT_FIELD * card.ferroelectric_thickness,
         "frenkel": (on - off) / frenkel,
-        "frenkel_slope": np.sqrt(elementary_charge / (pi * epsilon_0 * card.optical_permittivity * thickness)),
+        "frenkel_slope": k.frenkel_slope,
         "low_field": card.low_field_voltage,
         "trap_depth": card.trap_depth,
         "inverse_boltzmann": elementary_charge / Boltzmann,

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from ftj_spice.array.array import Array
 from ftj_spice.common.errors import DataError, OutputError, SettingsError
+from ftj_spice.common.files import replace_file
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.device.traps import TrapHistory, draw_candidates, simulate
+from ftj_spice.device.waveform import Waveform
 from ftj_spice.engines.ngspice import Resolution
-from ftj_spice.generative.files import replace_file
 from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource, cell_bench, integrate_bench
+from ftj_spice.netlist.dynamic import transient_bench
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import make_digitiser
 from ftj_spice.sampling.phase import BIAS_MARGIN
@@ -41,6 +43,7 @@ class NetlistOrder:
         conductance: File with G in siemens (`.npy`), shape `(rows, columns)`; without it, random levels of the card.
         seed: Of the random levels and trap histories.
         samples: Latent samples of a `sample` bench.
+        model: What the junction of a `write` bench is made of, one of `ftj_spice.netlist.dynamic.MODELS`.
     """
 
     rows: int = 8
@@ -50,6 +53,7 @@ class NetlistOrder:
     conductance: Path | None = None
     seed: int = 0
     samples: int = 8
+    model: str = "subcircuit"
 
 
 def make_netlist(kind: str, order: NetlistOrder) -> str:
@@ -192,11 +196,18 @@ def _histories(array: SamplingArray, duration: float, settings: SampleSettings, 
     return TrapHistory(candidates.initial.copy(), times[order], traps[order], states[order], duration)
 
 
+def _write(order: NetlistOrder, card: Card) -> str:
+    volts, width = card.write_voltage, card.write_time
+    pulses = Waveform.pulses([volts, -volts, 0.75 * volts, -0.75 * volts], width, width / 100.0, width)
+    return transient_bench(card, pulses, model=order.model)
+
+
 KINDS: dict[str, Callable[[NetlistOrder, Card], str]] = {
     "cell": _cell,
     "crossbar": _array("crossbar"),
     "nor": _array("nor"),
     "read": _read,
+    "write": _write,
     "sample": _sample("integrator"),
     "sample-comparator": _sample("comparator"),
 }

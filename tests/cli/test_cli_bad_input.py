@@ -109,7 +109,7 @@ def test_settings_file_missing(call):
         (["netlist", "read", "--line-resistance", "-1"], "line_resistance"),
         (["netlist", "crossbar", "--seed", "-1"], "seed must not be negative"),
         (["netlist", "cell", "--card", "c\n.toml"], r"can't read the device card c\n.toml"),
-        (["netlist", "cell", "-o", "no/such/x.cir"], "no/such/x.cir: can't be written"),
+        (["netlist", "cell", "-o", "no/such/x.cir"], "can't write no/such/x.cir"),
         (["netlist", "cell", "-o", ".", "--force"], "not a file"),
         (["replay", "nothing"], "nothing is not a run directory"),
         (["replay", "."], "is not a run directory"),
@@ -256,7 +256,7 @@ def test_full_disk_for_a_netlist(tmp_path):
     (tmp_path / "x.cir").write_text("* of yesterday\n")
     words = ("netlist", "crossbar", "--rows", "32", "-o", "x.cir", "--force")
     outcome = spawn(*words, cwd=tmp_path, preexec_fn=limited(4096))
-    assert outcome.sentence() == "x.cir: can't be written: File too large"
+    assert outcome.sentence() == "can't write x.cir: nothing more fits on the disk (file too large)"
     assert left(tmp_path) == ["x.cir"]
     assert (tmp_path / "x.cir").read_text() == "* of yesterday\n"
 

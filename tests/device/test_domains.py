@@ -118,3 +118,11 @@ def test_apply_gives_the_times_asked_for():
     assert out.shape == (3, 2)
     np.testing.assert_array_equal(out[-1], cell.normalised)
     np.testing.assert_array_equal(out[0], [-1.0, -1.0])
+
+
+def test_a_cell_with_depolarization_does_not_see_its_neighbours():
+    card = NOMINAL.with_values(interface_compensation=0.95)
+    together, alone = DomainSwitching(card, 4, seed=5), DomainSwitching(card, 1, seed=5)
+    for cells in (together, alone):
+        cells.step(1e-7, 3.5)
+    assert together.normalised[0] == alone.normalised[0]

@@ -231,3 +231,20 @@ def test_state_is_a_copy_and_can_be_put_back():
 def test_rate_at_no_field():
     assert switching_rate(NOMINAL, 0.0, 1e8) == 0.0
     assert switching_rate(NOMINAL, [-3e8, 3e8], 3e8) == pytest.approx(np.exp(-1) / NOMINAL.attempt_time)
+
+
+def test_a_cell_with_depolarization_does_not_see_its_neighbours():
+    card = NOMINAL.with_values(interface_compensation=0.95)
+    scales = np.array([1.0, 0.8, 1.1, 0.6])
+    together = MeanSwitching(card, 4, activation_scale=scales)
+    alone = MeanSwitching(card, 1, activation_scale=scales[:1])
+    for cells in (together, alone):
+        cells.step(1e-7, 3.5, 3.5)
+    assert together.normalised[0] == alone.normalised[0]
+
+
+def test_a_broad_distribution_with_depolarization_ends():
+    card = NOMINAL.with_values(activation_sigma=1.2e8, interface_compensation=0.95)
+    cell = MeanSwitching(card)
+    cell.step(1e-6, 4.0, 4.0)
+    assert 0.0 < cell.normalised[0] < 1.0
