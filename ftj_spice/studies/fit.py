@@ -1,5 +1,7 @@
 """Measured tables to a device card: reads the files, runs the fits, writes card and plots."""
 
+import os
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ftj_spice.common.errors import OutputError, SettingsError
+from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.common.files import writing
 from ftj_spice.device.card import Card, load_card, write_card
 from ftj_spice.device.fitting import endurance, iv, retention, rtn, switching
@@ -90,6 +92,8 @@ def fit(
 ) -> FitResult:  # fmt: skip
     """Fits a card to measured tables and writes it.
 
+    All that can be checked of the outputs is checked first; the plots are drawn whole, and the card is written last.
+
     Args:
         order: What to fit.
         out: Card to write (`.toml`); none writes none.
@@ -99,7 +103,7 @@ def fit(
 
     Raises:
         SettingsError: No data, or a word of the order that does not fit.
-        DataError: A table that can't be used; the sentence tells file, line and column.
+        DataError: A table that can't be used, or that is given twice; the sentence tells file, line and column.
         NotIdentifiedError: The data do not determine a parameter.
         FitError: The law does not describe the data.
         OutputError: A file exists or can't be written.
@@ -109,38 +113,69 @@ def fit(
         raise SettingsError(f"nothing to fit: give at least one of {', '.join(f'--{kind}' for kind in ROLES)}")
     name = order.name or card_name(out.stem if out is not None else "fitted")
     pictures = {kind: plots / f"fit_{kind}.png" for kind in kinds} if plots is not None else {}
-    _check_outputs(out, list(pictures.values()), force)
+    _check_outputs(out, plots, list(pictures.values()), force)
     card = _base(order)
     fitted_card(card, name, ())  # a bad name is told before the fits
     held, varied = _choices(order, card, kinds)
     layout = Layout.parse(order.columns, order.units)
     tables = {kind: [read_table(Path(path), kind, layout) for path in order.files[kind]] for kind in kinds}
     _bias(tables.get("rtn", []), order.rtn_voltages)
+    _check_repeats(tables)
     outcomes: list[Outcome] = []
     for kind in kinds:
         observer("fit", len(outcomes), len(kinds))
         outcomes.append(FITS[kind][0](tables[kind], card, held, varied))
     observer("fit", len(kinds), len(kinds))
     fitted = fitted_card(card, name, outcomes)
+    if plots is not None:
+        _draw({pictures[outcome.kind]: outcome for outcome in outcomes}, plots)
     if out is not None:
         write_card(fitted, out)
-    for outcome in outcomes:
-        if outcome.kind in pictures:
-            _draw(outcome, pictures[outcome.kind])
     written = ([out] if out is not None else []) + list(pictures.values())
     return FitResult(fitted, tuple(outcomes), tuple(written))
 
 
-def _check_outputs(out: Path | None, pictures: list[Path], force: bool) -> None:
+def _check_outputs(out: Path | None, plots: Path | None, pictures: list[Path], force: bool) -> None:
+    """Refuses, before anything is fitted, what could not be written afterwards; it writes nothing itself."""
     if out is not None and out.suffix != ".toml":
         raise SettingsError(f"a card's file must end in .toml, got {str(out)!r}")
     for path in ([out] if out is not None else []) + pictures:
-        if path.exists() and not path.is_file():
+        with writing(path):  # a name too long, a folder that can't be looked into
+            there, a_file = path.exists(), path.is_file()
+        if there and not a_file:
             raise OutputError(f"can't write {path}: it is not a file")
-        if path.exists() and not force:
+        if there and not force:
             raise OutputError(f"{path} exists; choose another name or pass --force")
-    if out is not None and not out.parent.is_dir():
-        raise OutputError(f"can't write {out}: there is no folder {out.parent}")
+    if plots is not None:
+        with writing(plots):
+            nearest = next(folder for folder in (plots, *plots.parents) if folder.exists())
+            within = out is not None and out.resolve() in (plots.resolve(), *plots.resolve().parents)
+        if within:
+            raise OutputError(f"can't write plots into {plots}: {out} is to be the card's file")
+        _check_folder(plots, nearest)
+    if out is not None:
+        if not out.parent.is_dir():
+            raise OutputError(f"can't write {out}: there is no folder {out.parent}")
+        _check_folder(out, out.parent)
+
+
+def _check_folder(path: Path, folder: Path) -> None:
+    if not folder.is_dir():
+        raise OutputError(f"can't write {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"can't write {path}: no permission to write into {folder}")
+
+
+def _check_repeats(tables: Mapping[Kind, Sequence[Table]]) -> None:
+    """Refuses a table that is given twice: its points would count as new ones."""
+    for group in tables.values():
+        for k, table in enumerate(group):
+            for earlier in group[:k]:
+                if table.repeats(earlier):
+                    raise DataError(
+                        f"{table.path}: the same table as {earlier.path}; give it once, or the intervals come out too "
+                        "narrow"
+                    )
 
 
 def _base(order: FitOrder) -> Card:
@@ -183,10 +218,16 @@ def _bias(tables: Sequence[Table], words: Sequence[str]) -> None:
         table.columns["voltage"] = np.full(len(table), value)
 
 
-def _draw(outcome: Outcome, path: Path) -> None:
+def _draw(outcomes: Mapping[Path, Outcome], folder: Path) -> None:
+    """Draws all plots before any takes its place."""
     from ftj_spice.results.plots.fit import fit_figure  # matplotlib is slow to import
-    from ftj_spice.results.plots.style import save_figure
+    from ftj_spice.results.plots.style import DPI, figure_png
 
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    save_figure(path, fit_figure(outcome))
+    contents = {path: figure_png(fit_figure(outcome), 2 * DPI) for path, outcome in outcomes.items()}
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fit_") as beside:
+            for path, content in contents.items():
+                (Path(beside) / path.name).write_bytes(content)
+            for path in contents:
+                (Path(beside) / path.name).replace(path)

@@ -13,7 +13,7 @@ def fit_text(result: FitResult) -> str:
     lines: list[str] = []
     for outcome in result.outcomes:
         size, quantity = outcome.scatter
-        files = ", ".join(path.name for path in outcome.files)
+        files = ", ".join(path.name for path in outcome.files).encode(errors="replace").decode()
         lines.append(f"{outcome.kind}: {outcome.points} points of {files}, scatter of {quantity} {size:.3g}")
         lines += [_row(estimate) for estimate in outcome.estimates]
         lines += _remarks(outcome)
@@ -23,7 +23,7 @@ def fit_text(result: FitResult) -> str:
 
 def _row(estimate: Estimate) -> str:
     unit = unit_of(estimate.name) or "1"
-    scale = scale_for([estimate.value], unit)
+    scale = scale_for([estimate.value, estimate.low, estimate.high], unit)
     value, low, high = (f"{number / scale.factor:.4g}" for number in (estimate.value, estimate.low, estimate.high))
     return f"  {estimate.name:<22} {value:>10} {scale.unit:<8} 95 %: {low} to {high}".rstrip()
 

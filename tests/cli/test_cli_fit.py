@@ -30,6 +30,16 @@ def test_a_card_and_plots_come_out(call, tmp_path, iv):
     assert call("fit", "--iv", "iv.csv", "-o", "my.toml", "--force", "--quiet").out == ""
 
 
+def test_a_file_name_is_no_formula(call, tmp_path):
+    name = r"r$\bad$.csv"
+    content = synthetic.retention_table(TRUE, np.geomspace(1, 1e7, 30), 0.002, 1)
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    outcome = call("fit", "--retention", name, "--plot", "p", "-o", "x.toml")
+    assert outcome.code == 0, outcome.err
+    assert f"30 points of {name}" in outcome.out
+    assert (tmp_path / "p" / "fit_retention.png").is_file()
+
+
 def test_json(call, iv):
     outcome = call("fit", "--iv", "iv.csv", "--json")
     assert outcome.code == 0, outcome.err
@@ -65,6 +75,9 @@ def test_columns_and_units_by_option(call, tmp_path):
         (["--iv", "iv.csv", "--fix", "capture_time"], 2, "--fix capture_time"),
         (["--iv", "bad.csv"], 1, "bad.csv:3:5: column 'current': 'oops' is not a finite number"),
         (["--iv", "iv.csv", "--name", "Bad Name"], 2, "'name'"),
+        (["--iv", "iv.csv", "--iv", "./iv.csv"], 1, "iv.csv: the same table as iv.csv; give it once"),
+        (["--iv", "iv.csv", "--plot", "iv.csv/sub", "-o", "x.toml"], 1, "can't write iv.csv/sub: iv.csv is not a fol"),
+        (["--iv", "iv.csv", "-o", f"{'a' * 300}.toml"], 1, "a.toml: file name too long"),
         (["--iv"], 2, "requires an argument"),
     ],
 )

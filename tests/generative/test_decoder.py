@@ -154,7 +154,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(OutputError, match=r"can't write .*d\.npz"):
         random_decoder((2, 4), (2, 2)).save(tmp_path / "missing" / "d.npz")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="can't write .*folder"):
+    with pytest.raises(OutputError, match=r"can't write .*folder"):
         random_decoder((2, 4), (2, 2)).save(tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 

@@ -153,9 +153,23 @@ DRAWN = {
     "time-constants": lambda: noise.time_constants(times()),
     "spectrum": lambda: noise.spectrum(density()),
     "spectrum with strong 1/f noise": lambda: noise.spectrum(density(1e-21)),
+    "spectrum without telegraph noise": lambda: noise.spectrum(replace(density(1e-26), telegraph=np.zeros(12))),
+    "spectrum without 1/f noise": lambda: noise.spectrum(density(0.0)),
+    "time-constants not measured": lambda: noise.time_constants(
+        replace(
+            times(),
+            voltage_times=np.full((2, 4), np.nan),
+            temperature_times=np.full((2, 3), np.nan),
+            slopes=((np.nan, np.nan),) * 2,
+            barriers=((np.nan, np.nan),) * 2,
+        )
+    ),
     "retention": lambda: lifetime.retention(kept()),
     "endurance": lambda: lifetime.endurance(worn()),
     "spread": lambda: lifetime.spread(cells()),
+    "spread without currents and amplitudes": lambda: lifetime.spread(
+        replace(cells(), off=np.empty(0), on=np.empty(0), sigmas=(200.0, 100.0), nominal_amplitude=0.0)
+    ),
     "spread without coercive fields": lambda: lifetime.spread(cells(coercive=False)),
 }  # fmt: skip
 
@@ -199,6 +213,18 @@ def test_coercive_voltages_stand_above_their_loop():
 def test_fraction_above_one_is_not_hidden():
     wrong = replace(fractions(), fraction=1.4 * fractions().fraction)
     assert switching.switched_fraction(wrong).axes[0].get_ylim()[1] > 1.4
+
+
+def test_log_ticks_leave_an_axis_without_a_range_alone():
+    axes = Figure().subplots()
+    axes.set_xlim(-1.0, 1.0)
+    locator = axes.xaxis.get_major_locator()
+    static.log_ticks(axes, "x")
+    assert axes.xaxis.get_major_locator() is locator
+    axes.set_xscale("log")
+    axes.set_xlim(1e-120, 1e120)
+    static.log_ticks(axes, "x")
+    assert len(axes.get_xticks()) < 20
 
 
 def test_hidden_flicker_noise_is_named():

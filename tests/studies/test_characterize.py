@@ -1,6 +1,7 @@
 """The datasheet: its quantities against closed forms, its page, its folder."""
 
 import json
+import warnings as python_warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,22 +11,25 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from ftj_spice.common.errors import OutputError, SettingsError
-from ftj_spice.device.card import load_card
+from ftj_spice.device.activation import domain_groups
+from ftj_spice.device.card import Card, load_card
 from ftj_spice.device.current import static_current
-from ftj_spice.device.parameters import PARAMETERS
-from ftj_spice.device.switching import switched_fraction
+from ftj_spice.device.parameters import PARAMETERS, QUANTITIES
+from ftj_spice.device.switching import switched_fraction, switching_rate
 from ftj_spice.engines.witness import NumpyWitness
 from ftj_spice.results.jsontext import to_json
+from ftj_spice.results.plots import device_lifetime, device_noise
 from ftj_spice.studies import characterize as study
 from ftj_spice.studies.characterize import characterize
-from ftj_spice.studies.datasheet.lifetime import TEN_YEARS, retention
+from ftj_spice.studies.datasheet.lifetime import TEN_YEARS, endurance, retention, spread
 from ftj_spice.studies.datasheet.loops import frequencies, triangle_loop
 from ftj_spice.studies.datasheet.measure import PHASE, SCHEMA, accelerated, measure
-from ftj_spice.studies.datasheet.noise import dwells, spectrum, time_constants, traces
+from ftj_spice.studies.datasheet.noise import dwells, noise_summary, spectrum, time_constants, traces
 from ftj_spice.studies.datasheet.page import figures, render
 from ftj_spice.studies.datasheet.pulses import amplitude_for, pulse_field, saturated_branch, zero_crossing
 from ftj_spice.studies.datasheet.settings import DatasheetSettings
 from ftj_spice.studies.datasheet.static import level_states
+from ftj_spice.studies.datasheet.switching import pulse_switching as measure_switching
 from ftj_spice.studies.datasheet.trust import MARKS, parameter_rows, shown, warnings
 from ftj_spice.studies.observer import silent
 
@@ -33,6 +37,11 @@ TINY = DatasheetSettings(
     levels=4, voltages=8, temperatures=(280.0, 300.0, 340.0), loop_points=80, minor_loops=1, coercive_decades=3,
     reversals=2, amplitudes=3, width_decades=4, widths_per_decade=1, pulses=6, stochastic_cells=2, trace_dwells=10,
     dwells=2500, spectrum_segments=60, cells=200, coercive_cells=100,
+)  # fmt: skip
+TINIEST = DatasheetSettings(
+    groups=4, levels=2, voltages=8, temperatures=(280.0, 340.0), loop_points=80, minor_loops=1, coercive_decades=3,
+    reversals=1, amplitudes=2, width_decades=2, widths_per_decade=1, pulses=4, stochastic_cells=1, trace_dwells=4,
+    dwells=100, spectrum_segments=8, cells=20, coercive_cells=2,
 )  # fmt: skip
 NOMINAL = load_card("hzo_mfis_nominal")
 WITNESS = NumpyWitness()
@@ -112,12 +121,24 @@ def test_switched_fraction_is_the_closed_form(sheet):
     data = sheet.switched
     assert np.nanmax(np.abs(data.fraction - data.grouped)) < 2e-3
     assert np.nanmax(np.abs(data.fraction - data.closed)) < 0.015
+    np.testing.assert_allclose(data.grouped, switched_fraction(NOMINAL, data.fields[:, None], data.widths))
     for row in data.fraction:
         assert np.all(np.diff(row[np.isfinite(row)]) > -1e-9)
     shared = np.isfinite(data.fraction).all(axis=0)
     assert np.all(np.diff(data.fraction[:, shared], axis=0) > 0)
     halves = data.half_times[np.isfinite(data.half_times)]
     assert np.all(np.diff(halves) < 0)
+
+
+def test_grouped_closed_form_has_the_witness_s_own_groups():
+    found = measure_switching(NOMINAL, NumpyWitness(5), TINY, 0, silent)
+    groups = domain_groups(NOMINAL, 5)
+    one = [
+        1 - np.exp(-((found.widths[2] * switching_rate(NOMINAL, found.fields[1], field)) ** NOMINAL.weibull_exponent))
+        for field in groups.activation_field
+    ]
+    assert found.grouped[1, 2] == pytest.approx(np.dot(groups.weight, one))
+    assert np.nanmax(np.abs(found.fraction - found.grouped)) < 2e-3
 
 
 @limits(max_examples=30, deadline=None)
@@ -131,6 +152,8 @@ def test_amplitude_switches_the_fraction_asked_for(fraction, width):
 def test_amplitude_out_of_reach_is_refused():
     with pytest.raises(SettingsError, match=r"switch less than 99 %; raise 'write_voltage'"):
         amplitude_for(NOMINAL.with_values(write_voltage=0.5), 0.99, 1e-7)
+    with pytest.raises(SettingsError, match=r"switch more than 1 % at 0.001 V already; lower 'write_time'"):
+        amplitude_for(NOMINAL.with_values(activation_mean=1e6), 0.01, 1.0)
 
 
 def test_staircases_go_up_and_down(sheet):
@@ -256,6 +279,8 @@ def test_preisach_card_has_loops_without_rate():
     found = measure(card, WITNESS, TINY, 0)
     assert found.switched is None
     assert found.stairs is None
+    for trace in found.traces:  # the polarization is held: two levels and nothing else
+        assert np.all(np.isin(trace.current, trace.levels))
     slow, _, fast = found.loops.majors
     assert slow.coercive_fields == pytest.approx(fast.coercive_fields)
     assert found.numbers()["switched_fraction"] is None
@@ -275,6 +300,7 @@ def test_folder_is_whole_or_not_there(tmp_path):
     page = (out / study.PAGE).read_text()
     assert "ACCELERATED card" in page
     assert "knows no rate" in page
+    assert "The polarization is held and the current is the numpy model" in page
     assert page.count("<figure>") == 13
     assert len(list((out / "figures").iterdir())) == 13
     assert load_card(out / "card.toml").attempt_time == load_card("accelerated").attempt_time
@@ -284,3 +310,104 @@ def test_folder_is_whole_or_not_there(tmp_path):
     with pytest.raises(SettingsError):
         characterize("accelerated", tmp_path / "other", engine="hspice", settings=TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet"]
+
+
+class NeverAsked(NumpyWitness):
+    """A witness that answers static questions only."""
+
+    def transient(self, *args, **kwargs):
+        raise AssertionError("asked for a transient")
+
+    noise = transient
+
+
+def test_witness_is_never_asked_for_preisach_s_transients():
+    assert len(measure(NOMINAL.with_values(switching="preisach"), NeverAsked(), TINIEST, 0).traces) == 4
+
+
+def noise_of(card):
+    """All quantities of the noise and their figures."""
+    found = [take(card, WITNESS, TINIEST, 0, silent) for take in (traces, dwells, time_constants, spectrum)]
+    device_noise.traces(found[0])
+    if found[1]:
+        device_noise.dwell_histograms(found[1])
+    device_noise.time_constants(found[2])
+    if found[3] is not None:
+        device_noise.spectrum(found[3])
+    return found, noise_summary(card, *found)
+
+
+def test_card_without_telegraph_noise_has_a_spectrum_of_its_background():
+    (_, _, _, density), numbers = noise_of(NOMINAL.with_values(rtn_amplitude_off=0.0, rtn_amplitude_on=0.0))
+    assert not density.telegraph.any()
+    assert numbers["spectrum"]["corner_hz"] is None
+    assert numbers["spectrum"]["rms_deviation_in_standard_errors"] < 3.0
+
+
+def test_card_without_any_noise_has_no_spectrum():
+    quiet = dict.fromkeys(("rtn_amplitude_off", "rtn_amplitude_on", "flicker_off", "flicker_on"), 0.0)
+    (shown_traces, _, _, density), numbers = noise_of(NOMINAL.with_values(**quiet))
+    assert density is None
+    assert numbers["spectrum"] is None
+    assert all(np.ptp(trace.current) <= 1e-6 * trace.levels[0] for trace in shown_traces[:3])
+
+
+def test_dwells_that_rounding_would_eat_are_left_out():
+    card = NOMINAL.with_values(capture_time=1e-12, emission_time=1e9)
+    (_, spans, times, density), numbers = noise_of(card)
+    assert spans == ()
+    assert np.isnan(times.voltage_times).all()
+    assert density is None
+    assert numbers["voltage_slopes_per_v"]["capture"] == {
+        "fitted": None, "standard_error": None, "card": card.capture_slope,
+    }  # fmt: skip
+
+
+def test_spread_beyond_all_decades_is_said_not_drawn():
+    cells = spread(NOMINAL.with_values(area=1e-18, rtn_amplitude_off=0.0), WITNESS, TINIEST, 0, silent)
+    assert len(cells.on) == 0
+    assert max(cells.sigmas) > 20.0
+    texts = [text.get_text() for axes in device_lifetime.spread(cells).axes for text in axes.texts]
+    assert any("leaves no law to draw" in text for text in texts)
+    assert any("no telegraph noise" in text for text in texts)
+
+
+def test_life_beyond_all_decades_is_left_out():
+    card = NOMINAL.with_values(breakdown_decade=1e-3, breakdown_voltage=NOMINAL.write_voltage + 1.0)
+    worn = endurance(card, WITNESS, TINIEST, 0, silent)
+    assert list(worn.write_voltages) == [card.breakdown_voltage]
+    device_lifetime.endurance(worn)
+
+
+def test_pulses_that_switch_too_little_or_too_much_are_left_out():
+    for values in ({"write_voltage": 0.05}, {"activation_mean": 1e6}):
+        found = measure(NOMINAL.with_values(**values), NumpyWitness(4), TINIEST, 0)
+        assert found.stairs is None
+        assert any("switched fraction and staircases need" in note for note in warnings(found))
+
+
+def ends(name):
+    metadata = Card.model_fields[name].metadata
+    return [next(getattr(m, key) for m in metadata if hasattr(m, key)) for key in ("ge", "le")]
+
+
+def at_an_edge(seed):
+    """A card with three parameters at an end of their ranges; others are drawn where three do not go together."""
+    rng = np.random.default_rng(seed)
+    names = [name for name in QUANTITIES if getattr(NOMINAL, name) is not None]
+    while True:
+        values = {str(name): ends(name)[rng.integers(2)] for name in rng.choice(names, 3, replace=False)}
+        try:
+            return NOMINAL.with_values(**values)
+        except SettingsError:
+            continue
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_valid_card_has_a_page(seed):
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("error")
+        sheet = characterize(at_an_edge(seed), settings=TINIEST).sheet
+        drawn = figures(sheet)
+    assert set(drawn) >= {"current-voltage", "telegraph-noise", "spread"}
+    assert warnings(sheet)

@@ -6,7 +6,8 @@ import pytest
 from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.device.card import card_toml, load_card, parse_card
 from ftj_spice.device.fitting import synthetic
-from ftj_spice.studies.fit import FitOrder, fit
+from ftj_spice.device.fitting.outcome import Estimate, Outcome
+from ftj_spice.studies.fit import FitOrder, FitResult, fit
 from ftj_spice.studies.fit_report import fit_data, fit_text
 
 TRUE = load_card("hzo_mfis_nominal")
@@ -62,6 +63,30 @@ def test_text_and_data_hold_every_parameter(files):
     assert result.card.name == "fitted"
 
 
+def test_a_row_shows_the_largest_of_value_and_interval():
+    estimate = Estimate("off_activation_energy", 3.596e-33, 0.0, 0.07)
+    outcome = Outcome("iv", (estimate,), {}, {}, 9, (), (0.1, "ln(current)"), {}, (), ())
+    row = fit_text(FitResult(TRUE, (outcome,))).splitlines()[1]
+    assert row.split() == ["off_activation_energy", "3.596e-30", "meV", "95", "%:", "0", "to", "70"]
+
+
+def test_a_table_counts_once(files, tmp_path):
+    path = files["retention"][0]
+    copy = tmp_path / "copy.csv"
+    copy.write_text(f"# a copy\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    for again in (path, path.parent / "." / ".." / path.parent.name / path.name, copy):
+        with pytest.raises(DataError, match=r"\.csv: the same table as .*retention\.csv; give it once"):
+            fit(FitOrder({"retention": [path, again]}))
+
+
+def test_a_file_name_that_is_no_text_comes_out_as_question_marks(files, tmp_path):
+    odd = tmp_path / "r\udcff.csv"
+    odd.write_bytes(files["retention"][0].read_bytes())
+    result = fit(FitOrder({"retention": [odd]}), tmp_path / "x.toml", tmp_path / "plots")
+    assert load_card(tmp_path / "x.toml").provenance["retention_time"].source.startswith("fit to r?.csv (30 points")
+    assert "30 points of r?.csv" in fit_text(result)
+
+
 def test_held_values_are_used(files):
     order = FitOrder(
         {"switching": files["switching"]}, fixed=["weibull_exponent=2", "attempt_time = 19 ns"], changes=["levels=8"]
@@ -108,7 +133,9 @@ def test_bias_of_traces_from_the_command_line(files, tmp_path):
         ({"area": "big"}, "--area: 'big' is not a number"),
         ({"changes": ["levels"]}, "--set 'levels': write KEY=VALUE"),
         ({"changes": ["nonsense=1"]}, "a card has no parameter 'nonsense'"),
-        ({"changes": ["area=-1"]}, "'area'"),
+        ({"changes": ["area=-1"]}, "'area' must lie between 1e-18 and 1e-06 m^2, got -1"),
+        ({"area": "-1 um^2"}, "'area' must lie between 1e-18 and 1e-06 m^2, got -1e-12"),
+        ({"fixed": ["on_off_ratio=0.5"]}, "'on_off_ratio' must lie between 1 and 1e+09, got 0.5"),
         ({"fixed": ["capture_time"]}, "--fix capture_time: these data don't fit it; they may give"),
         ({"fixed": ["on_off_ratio=x"]}, "--fix 'on_off_ratio=x': 'x' is not a number"),
         ({"varied": ["gb2_a"]}, "--vary gb2_a: these data don't fit it"),
@@ -139,3 +166,30 @@ def test_existing_files_stay(files, tmp_path):
     with pytest.raises(OutputError, match="it is not a file"):
         fit(order, tmp_path / "dir.toml", force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dir.toml", "mine.toml"]
+
+
+def test_outputs_are_checked_before_anything_is_fitted(files, tmp_path):
+    order = FitOrder({"retention": [tmp_path / "never read.csv"]})
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"can't write .*sub: .*file is not a folder"):
+        fit(order, tmp_path / "x.toml", tmp_path / "file" / "deep" / "sub")
+    with pytest.raises(OutputError, match=r"can't write .*file: .*file is not a folder"):
+        fit(order, None, tmp_path / "file")
+    with pytest.raises(OutputError, match=r"can't write .*a\.toml: file name too long"):
+        fit(order, tmp_path / f"{'a' * 300}.toml")
+    with pytest.raises(OutputError, match=r"can't write .*fit_retention\.png: file name too long"):
+        fit(order, None, tmp_path / ("a" * 300))
+    for plots in (tmp_path / "p.toml", tmp_path / "p.toml" / "sub"):
+        with pytest.raises(OutputError, match=r"can't write plots into .*p\.toml is to be the card's file"):
+            fit(order, tmp_path / "p.toml", plots)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_failed_write_leaves_no_card(files, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OutputError, match=r"can't write .*plots: nothing more fits on the disk"):
+        fit(FitOrder({"retention": files["retention"]}), tmp_path / "x.toml", tmp_path / "plots")
+    assert [path.name for path in tmp_path.rglob("*")] == ["plots"]

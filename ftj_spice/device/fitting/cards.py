@@ -8,16 +8,13 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card
 from ftj_spice.device.fitting.outcome import Outcome
 from ftj_spice.device.fitting.quantities import quantity
-from ftj_spice.device.parameters import CHOICES, PARAMETERS, unit_of
+from ftj_spice.device.fitting.unknown import card_range
+from ftj_spice.device.parameters import CHOICES, DISTRIBUTION_PARAMETERS, PARAMETERS, QUANTITIES, unit_of
 
 BY_HAND = "set by hand"
 """Source of values that were set on the command line."""
 
 _FITTED = "; fitted to measurements: "
-_FIELDS = {
-    "normal": ("activation_mean", "activation_sigma"),
-    "gb2": ("activation_scale", "gb2_a", "gb2_p", "gb2_q"),
-}
 
 
 def read_value(name: str, text: str, what: str) -> Any:
@@ -59,8 +56,8 @@ def changed_card(base: Card, changes: dict[str, Any]) -> Card:
     if not changes:
         return base
     data = base.model_dump() | changes
-    kept = _FIELDS.get(str(data["activation_distribution"]), ())
-    for names in _FIELDS.values():
+    kept = DISTRIBUTION_PARAMETERS.get(str(data["activation_distribution"]), ())
+    for names in DISTRIBUTION_PARAMETERS.values():
         for name in names:
             if name not in kept and name not in changes:
                 data[name] = None
@@ -68,7 +65,7 @@ def changed_card(base: Card, changes: dict[str, Any]) -> Card:
     for name in changes:
         if name not in CHOICES:
             data["provenance"][name] = {"unit": unit_of(name), "kind": "estimate", "source": BY_HAND}
-    return Card.parse(data, f"card '{base.name}'")
+    return _parse(data, f"card '{base.name}'")
 
 
 def fitted_card(base: Card, name: str, outcomes: Sequence[Outcome]) -> Card:
@@ -84,7 +81,9 @@ def fitted_card(base: Card, name: str, outcomes: Sequence[Outcome]) -> Card:
     """
     data = base.model_dump()
     for outcome in outcomes:
-        files = ", ".join(path.name for path in outcome.files)
+        files = (
+            ", ".join(path.name for path in outcome.files).encode(errors="replace").decode()
+        )  # names may be no UTF-8
         tools = ("hmmlearn", "lmfit") if outcome.kind == "rtn" else ("lmfit",)
         used = ", ".join(f"{tool} {version(tool)}" for tool in tools)
         source = f"fit to {files} ({outcome.points} points, {used})"
@@ -97,7 +96,17 @@ def fitted_card(base: Card, name: str, outcomes: Sequence[Outcome]) -> Card:
             data["provenance"][derived] = {"unit": unit_of(derived), "kind": "measured", "source": f"of {files}"}
     what = ", ".join(dict.fromkeys(outcome.kind for outcome in outcomes))
     data |= {"name": name, "description": f"{base.description.partition(_FITTED)[0]}{_FITTED}{what}"}
-    return Card.parse(data, f"fitted card '{name}'")
+    return _parse(data, f"fitted card '{name}'")
+
+
+def _parse(data: dict[str, Any], where: str) -> Card:
+    """Builds a card; a number out of its range is told with range and unit."""
+    for name in QUANTITIES:
+        low, high = card_range(name)
+        if data[name] is not None and not low <= data[name] <= high:
+            unit = "" if unit_of(name) == "1" else f" {unit_of(name)}"
+            raise SettingsError(f"{where}: '{name}' must lie between {low:g} and {high:g}{unit}, got {data[name]:g}")
+    return Card.parse(data, where)
 
 
 def card_name(name: str) -> str:

@@ -39,7 +39,8 @@ def fit_endurance(
         varied: Nothing more can be fitted.
 
     Raises:
-        DataError: Too few rows, negative cycles, a polarization that is not positive, absolute and relative ones mixed.
+        DataError: Too few rows, negative cycles, a polarization that is not positive or absurdly large, absolute and
+            relative ones mixed.
         NotIdentifiedError: A parameter is not determined by the data.
     """
     units = {table.units["polarization"] for table in tables}
@@ -50,7 +51,7 @@ def fit_endurance(
     for table in tables:
         table.at_least(_FEWEST, "the fit of endurance")
         table.require(table["cycles"] >= 0.0, "cycles", "cycles must not be negative, got {}")
-        table.require(table["polarization"] > 0.0, "polarization", "a remanent polarization must be positive, got {}")
+        table.require_polarization("a remanent polarization", "fresh")
     cycles = np.concatenate([t["cycles"] for t in tables])
     measured = np.log(np.concatenate([t["polarization"] for t in tables]))
     everything = (*PARAMETERS, *(["remanent_polarization"] if absolute else []))

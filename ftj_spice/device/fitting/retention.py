@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.device.card import Card
-from ftj_spice.device.fitting.outcome import NotIdentifiedError, Outcome, Panel, Series
+from ftj_spice.device.fitting.outcome import FitError, NotIdentifiedError, Outcome, Panel, Series
 from ftj_spice.device.fitting.solver import solve
 from ftj_spice.device.fitting.table import Table
 from ftj_spice.device.fitting.unknown import Unknown, free
@@ -22,6 +22,7 @@ PARAMETERS = ("retention_time", "retention_exponent")
 
 _FEWEST = 5
 _WIDEST_TIME = math.log(1e9)  # half width of ln(tau): an extrapolation over many decades of time may be this vague
+_FARTHEST = 10.0  # factor between the largest measured polarization and the fitted initial one
 _SMALLEST, _LARGEST = 1e-5, 6.0  # losses -ln(P/P0) at a table's middle that are tried as starts
 
 
@@ -39,13 +40,14 @@ def fit_retention(
         varied: Nothing more can be fitted.
 
     Raises:
-        DataError: Too few rows, a negative time, a polarization that is not positive.
+        DataError: Too few rows, a negative time, a polarization that is not positive or absurdly large.
         NotIdentifiedError: A parameter is not determined by the data.
+        FitError: The stretched exponential does not describe the data.
     """
     for table in tables:
         table.at_least(_FEWEST, "the fit of retention")
         table.require(table["time"] >= 0.0, "time", "a time must not be negative, got {} s")
-        table.require(table["polarization"] > 0.0, "polarization", "a retained polarization must be positive, got {}")
+        table.require_polarization("a retained polarization", "initial")
     time = np.concatenate([t["time"] for t in tables])
     owner = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
     size = np.array([t["polarization"].max() if t.units["polarization"] != "1" else 1.0 for t in tables])
@@ -60,7 +62,10 @@ def fit_retention(
         changed = card.model_copy(update={name: values[name] for name in names})
         return initial[owner] * retained(changed, time)
 
-    initials = [Unknown(f"initial_{k}", 1.0, True, 0.1, 10.0) for k in absolute]
+    initials = [
+        Unknown(f"initial_{k}", 1.0, True, 1.0 / _FARTHEST, _FARTHEST, walled=True, natural=(True, True))
+        for k in absolute
+    ]
     loss = float(np.clip(-math.log(np.median(measured)), _SMALLEST, _LARGEST))
     starts = [
         {"retention_exponent": b, "retention_time": middle * loss ** (-1.0 / b)} for b in (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -71,6 +76,13 @@ def fit_retention(
         starts=[{}, *starts],
         profile=names,
     )
+    for k in absolute:
+        if f"initial_{k}" in solution.edges:
+            way = "above" if solution.values[f"initial_{k}"] > 1.0 else "below"
+            raise FitError(
+                f"{tables[k].at(0, 'polarization')}: the initial polarization comes out {_FARTHEST:g} times {way} the "
+                "largest measured one: the law does not describe these data, or they begin too late"
+            )
     fitted = model(solution.values)
     notes = [] if not absolute else ["the initial polarization of a file in absolute units is fitted along"]
     return Outcome(

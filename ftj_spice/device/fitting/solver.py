@@ -78,28 +78,22 @@ def solve(
     Raises:
         SettingsError: There is no parameter.
         NotIdentifiedError: A parameter is not determined by the data.
-        FitError: A parameter comes out far beyond its range.
+        FitError: A parameter comes out far beyond its range, or at an end of it that is no end of the law.
     """
     if not parameters:
         raise SettingsError(NOTHING_LEFT)
-    minimizer, result = _best(residuals, parameters, starts, known_scatter, bounded=False)
+    walls = {p.name for p in parameters if p.logarithmic or p.walled}
+    minimizer, result = _best(residuals, parameters, starts, known_scatter, walls)
     outside = [p for p in parameters if not p.holds(float(result.params[p.name].value))]
-    edges: list[str] = []
     if outside:
         wild = result
-        minimizer, result = _best(residuals, parameters, starts, known_scatter, bounded=True)
-        rise = (result.chisqr - wild.chisqr) / len(outside)
-        unit = 1.0 if known_scatter else max(wild.redchi, _EXACT)
-        if stats.f.sf(rise / unit, len(outside), 1e9 if known_scatter else max(wild.nfree, 1)) < _STRANGE:
+        minimizer, result = _best(residuals, parameters, starts, known_scatter, {p.name for p in parameters})
+        if _costs(result, wild, len(outside), known_scatter):
             p, value = outside[0], float(wild.params[outside[0].name].value)
             raise FitError(
                 f"{p.name} comes out as {value:.3g}, outside its range of {p.low:g} to {p.high:g}: the law does "
                 f"not describe these data; hold it with --fix {p.name}[=VALUE] if you know better"
             )
-    for p in parameters:
-        value, within = float(result.params[p.name].value), 1e-6 * (abs(p.inward(p.high)) + 1e-6)
-        if p.low > -math.inf and min(value - p.inward(p.low), p.inward(p.high) - value) < within:
-            edges.append(p.name)
     freedom = result.nfree
     _check_rank(np.asarray(result.jac), parameters, freedom, 0 if known_scatter else 1)
     excess = known_scatter and freedom > 0 and stats.chi2.sf(result.chisqr, freedom) < _UNLIKELY
@@ -116,10 +110,12 @@ def solve(
         low, high = middle - half, middle + half
         if p.name in profile and result.redchi > 0.0:
             low, high = _profile(minimizer, result, p.name, (low, high))
+            low, high = min(low, middle), max(high, middle)  # at the end of a range the profile stops short of it
         low, high = min(max(p.outward(low), p.low), p.high), min(max(p.outward(high), p.low), p.high)
         if low == p.low and high == p.high:
             raise NotIdentifiedError(p.name, f"its 95 % interval is its whole range, {p.low:g} to {p.high:g}")
         estimates.append(Estimate(p.name, min(max(p.outward(middle), p.low), p.high), low, high))
+    edges = _edges(residuals, parameters, result, known_scatter)
     notable = {
         (parameters[i].name, parameters[j].name): float(correlation[i, j])
         for i in range(len(parameters))
@@ -127,14 +123,15 @@ def solve(
         if abs(correlation[i, j]) > _NOTABLE
     }
     scatter = math.sqrt(result.chisqr / freedom) if freedom > 0 else 0.0
-    return Solution(tuple(estimates), {e.name: e.value for e in estimates}, scatter, notable, tuple(edges), excess)
+    values = {e.name: e.value for e in estimates}
+    return Solution(tuple(estimates), values, scatter, notable, edges, excess)
 
 
 def _best(
     residuals: Callable[[dict[str, float]], NDArray[np.float64]], parameters: Sequence[Unknown],
-    starts: Sequence[dict[str, float]], known_scatter: bool, bounded: bool,
+    starts: Sequence[dict[str, float]], known_scatter: bool, walls: Collection[str],
 ) -> tuple[Any, Any]:  # fmt: skip
-    """Returns lmfit's minimizer and result of the best start; what is no logarithm is free of its range at first."""
+    """Returns lmfit's minimizer and result of the best start; the parameters in `walls` keep to their range."""
     import lmfit  # slow to import
 
     def objective(fitted: "lmfit.Parameters") -> NDArray[np.float64]:
@@ -146,7 +143,7 @@ def _best(
     for start in starts:
         chosen = lmfit.Parameters()
         for p in parameters:
-            low, high = (p.low, p.high) if bounded or p.logarithmic or p.walled else (-math.inf, math.inf)
+            low, high = (p.low, p.high) if p.name in walls else (-math.inf, math.inf)
             at = min(max(start.get(p.name, p.start), low), high)
             low = p.inward(low) if math.isfinite(low) else low
             chosen.add(p.name, value=p.inward(at), min=low, max=p.inward(high) if math.isfinite(high) else high)
@@ -158,6 +155,34 @@ def _best(
             best = minimizer, result
     assert best is not None
     return best
+
+
+def _edges(
+    residuals: Callable[[dict[str, float]], NDArray[np.float64]], parameters: Sequence[Unknown], result: Any,
+    known_scatter: bool,
+) -> tuple[str, ...]:  # fmt: skip
+    """Returns the parameters that lie at an end of the law; refuses one at another end, or that wants beyond it."""
+    numbers = {p.name: float(result.params[p.name].value) for p in parameters}
+    found = [(p, side) for p in parameters if (side := p.edge(numbers[p.name])) is not None]
+    loose = {p.name for p, side in found if p.logarithmic and not p.walled and p.natural[side]}
+    wants = False
+    if loose:  # the law goes on beyond its end: does it describe the data better there?
+        best, kept = {p.name: p.outward(numbers[p.name]) for p in parameters}, {*numbers} - loose
+        wants = _costs(result, _best(residuals, parameters, [best], known_scatter, kept)[1], len(loose), known_scatter)
+    for p, side in found:
+        if not p.natural[side] or (wants and p.name in loose):
+            raise FitError(
+                f"{p.name} comes out at {p.end(side)}: the law does not describe these data, or they do not determine "
+                f"it; hold it with --fix {p.name}[=VALUE] if you know better"
+            )
+    return tuple(p.name for p, _ in found)
+
+
+def _costs(bound: Any, loose: Any, count: int, known_scatter: bool) -> bool:
+    """Says by the F test whether keeping `count` parameters within their range raises the squares beyond chance."""
+    unit = 1.0 if known_scatter else max(loose.redchi, _EXACT)
+    ratio = (bound.chisqr - loose.chisqr) / count / unit
+    return bool(stats.f.sf(ratio, count, 1e9 if known_scatter else max(loose.nfree, 1)) < _STRANGE)
 
 
 def _check_rank(jacobian: NDArray[np.float64], parameters: Sequence[Unknown], freedom: int, needed: int) -> None:

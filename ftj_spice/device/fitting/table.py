@@ -10,6 +10,9 @@ from ftj_spice.common.errors import DataError
 from ftj_spice.device.fitting.csvtext import place_of
 from ftj_spice.device.fitting.roles import Kind
 
+_SAME = 1e-12  # relative difference that conversion from another unit makes
+_MOST = 10.0  # polarization, relative or in C/m^2, beyond which a unit must be wrong
+
 
 @dataclass(frozen=True)
 class Table:
@@ -66,6 +69,37 @@ class Table:
         if not good.all():
             row = int(np.argmin(good))
             raise DataError(f"{self.at(row, role)}: {sentence.format(f'{self[role][row]:g}')}")
+
+    def require_polarization(self, what: str, first: str) -> None:
+        """Refuses polarizations that are not positive, or so large that their unit must be wrong.
+
+        Args:
+            what: What they are; it opens the sentence.
+            first: Name of the state that pure numbers are relative to.
+
+        Raises:
+            DataError: There is one.
+        """
+        values = self["polarization"]
+        self.require(values > 0.0, "polarization", f"{what} must be positive, got {{}}")
+        if self.units["polarization"] == "1":
+            limit = (
+                f"{what} without a unit is relative to the {first} one and can't exceed {_MOST:g}, got {{}}; "
+                "write polarization [%] for percent, polarization [uC/cm^2] for an absolute one"
+            )
+        else:
+            limit = f"{what} can't exceed {_MOST:g} C/m^2, got {{}} C/m^2; look at the unit"
+        self.require(values <= _MOST, "polarization", limit)
+
+    def repeats(self, other: "Table") -> bool:
+        """Says whether all that the file gives is the same as in another table."""
+        given = {*self.places, *self.remarks}
+        return (
+            (self.kind, given) == (other.kind, {*other.places, *other.remarks})
+            and len(self) == len(other)
+            and all(self.units.get(role, "1") == other.units.get(role, "1") for role in given)  # states are bare
+            and all(np.allclose(self[role], other[role], rtol=_SAME, atol=0.0) for role in given)
+        )
 
     def at_least(self, count: int, what: str) -> None:
         """Refuses a table with fewer rows.

@@ -60,7 +60,7 @@ class Endurance:
         factor: On the remanent polarization, shape `(line,)`.
         growth: Of leakage and noise, shape `(line,)`.
         read_voltage: In V.
-        write_voltages: In V, shape `(voltages,)`.
+        write_voltages: In V, shape `(voltages,)`; those whose life the law puts at a number of cycles worth drawing.
         life_cycles: Shape `(lives,)`.
         survival: Part of cells without breakdown, shape `(voltages, lives)`.
         lives: Drawn cycles to breakdown, ascending, shape `(voltages, cells)`.
@@ -86,16 +86,16 @@ class Spread:
     """A population of cells; arrays of shape `(cells,)` unless said otherwise.
 
     Attributes:
-        off: Current of the high-resistance state at the read voltage, in A.
+        off: Current of the high-resistance state at the read voltage, in A; empty where the spread is too wide to draw.
         on: The same, low-resistance state.
         nominal: Both nominal currents in A.
         sigmas: The card's sigma of ln(current), off and on, at the cell's area.
-        coercive_fields: In V/m; fewer cells, or none.
+        coercive_fields: In V/m; fewer cells (two or more), or none.
         frequency: At which they hold, in Hz.
         remanent: Remanent polarization in C/m^2.
         amplitudes: Relative amplitude of the dominant trap, high-resistance state.
         capture_times: In s, at the trap's voltage.
-        nominal_amplitude: The card's amplitude.
+        nominal_amplitude: The card's amplitude; 0 for a card without telegraph noise in that state.
         nominal_capture_time: The card's, in s.
         read_voltage: In V.
         trap_voltage: In V.
@@ -218,29 +218,51 @@ def spread(data: Spread) -> Figure:
     figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
     panels = figure.subplots(2, 2)
     first = panels[0, 0]
+    if len(data.on):
+        _probability_plot(first, data)
+    else:
+        wide = max(data.sigmas)
+        _nothing(first, f"$\\sigma_\\mathrm{{ln}}$ = {wide:.3g}: at this area the card's\nspread leaves no law to draw")
+        first.set_xlabel(f"current at {data.read_voltage:g} V")
+        first.set_ylabel("cells below")
+    _coercive(panels[0, 1], data)
+    third, fourth = panels[1]
+    if data.nominal_amplitude > 0.0:
+        _log_histogram(third, 100.0 * data.amplitudes, 100.0 * data.nominal_amplitude)
+    else:
+        _nothing(third, "the card has no telegraph noise\nin the high-resistance state")
+        third.set_ylabel("cells")
+    third.set_xlabel("amplitude of the dominant trap ΔI/I (%)")
+    _log_histogram(fourth, data.capture_times, data.nominal_capture_time)
+    fourth.set_xlabel(f"capture time at {data.trap_voltage:g} V (s)")
+    return figure
+
+
+def _nothing(axes: Axes, why: str) -> None:
+    """Says in the middle of an empty panel why it is empty."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, fontsize=8.5, color=NOTE, ha="center", va="center")
+
+
+def _probability_plot(axes: Axes, data: Spread) -> None:
+    """Read currents of both states on a normal probability scale, with the card's lognormal law."""
     ampere = scale_for(np.concatenate([data.off, data.on]), "A")
     z = _quantiles(len(data.on))
     for values, nominal, sigma, name, fill in (
         (data.off, data.nominal[0], data.sigmas[0], "off", "white"),
         (data.on, data.nominal[1], data.sigmas[1], "on", SIMULATED),
     ):
-        first.semilogx(ampere(nominal * np.exp(sigma * z)), z, color=CLOSED_FORM, zorder=3)
-        first.semilogx(
+        axes.semilogx(ampere(nominal * np.exp(sigma * z)), z, color=CLOSED_FORM, zorder=3)
+        axes.semilogx(
             ampere(np.sort(values)), z, "o", color=SIMULATED, markerfacecolor=fill, markersize=3, markeredgewidth=0.6,
             label=f"{name}, $\\sigma_\\mathrm{{ln}}$ = {np.std(np.log(values), ddof=1):.3f}",
         )  # fmt: skip
-    _probability_axis(first)
-    log_ticks(first, "x")
-    first.set_xlabel(ampere.label(f"current at {data.read_voltage:g} V"))
-    first.legend(loc="best", handletextpad=0.2)
-    first.set_title(f"{grouped(len(data.on))} cells", fontsize=8.5)
-    _coercive(panels[0, 1], data)
-    third, fourth = panels[1]
-    _log_histogram(third, 100.0 * data.amplitudes, 100.0 * data.nominal_amplitude)
-    third.set_xlabel("amplitude of the dominant trap ΔI/I (%)")
-    _log_histogram(fourth, data.capture_times, data.nominal_capture_time)
-    fourth.set_xlabel(f"capture time at {data.trap_voltage:g} V (s)")
-    return figure
+    _probability_axis(axes)
+    log_ticks(axes, "x")
+    axes.set_xlabel(ampere.label(f"current at {data.read_voltage:g} V"))
+    axes.legend(loc="best", handletextpad=0.2)
+    axes.set_title(f"{grouped(len(data.on))} cells", fontsize=8.5)
 
 
 def _coercive(axes: Axes, data: Spread) -> None:

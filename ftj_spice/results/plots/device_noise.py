@@ -71,17 +71,17 @@ class TimeConstants:
 
     Attributes:
         voltages: In V, shape `(voltages,)`.
-        voltage_times: Mean dwells in s, shape `(2, voltages)`.
+        voltage_times: Mean dwells in s, shape `(2, voltages)`; NaN where the two times lie too far apart to measure.
         voltage_errors: Their standard errors.
         line_voltages: In V, shape `(line,)`.
         voltage_lines: Closed form in s, shape `(2, line)`.
         temperatures: In K, shape `(temperatures,)`.
-        temperature_times: Mean dwells in s, shape `(2, temperatures)`.
+        temperature_times: Mean dwells in s, shape `(2, temperatures)`; NaN likewise.
         temperature_errors: Their standard errors.
         line_temperatures: In K, shape `(line,)`.
         temperature_lines: Closed form in s, shape `(2, line)`.
-        slopes: Fitted -d ln(tau)/dV and its standard error, in 1/V.
-        barriers: Fitted activation energy and its standard error, in eV.
+        slopes: Fitted -d ln(tau)/dV and its standard error, in 1/V; NaN without a fit.
+        barriers: Fitted activation energy and its standard error, in eV; NaN without a fit.
         voltage: Of the measurement against temperature, in V.
     """
 
@@ -138,6 +138,7 @@ def traces(data: Sequence[Trace]) -> Figure:
         shown = np.concatenate([ampere(trace.levels), ampere(trace.current)])
         low, high = float(shown.min()), float(shown.max())
         margin = 0.25 * (high - low) or 0.1 * high
+        margin = margin or 1.0
         levels = [float(x) for x in ampere(trace.levels)]
         for level in levels:
             axes.axhline(level, color=CLOSED_FORM, linestyle=(0, (4, 2)), linewidth=0.8)
@@ -155,8 +156,7 @@ def traces(data: Sequence[Trace]) -> Figure:
         axes.set_xlim(0.0, float(second(trace.times[-1])))
         axes.set_title(
             f"{trace.voltage:.2f} V, {'on' if trace.state > 0 else 'off'} state: filled {100 * trace.occupancy:.0f} % "
-            "of the time "
-            f"(closed form {100 * trace.emission_time / (trace.capture_time + trace.emission_time):.0f} %)",
+            f"of the time (closed form {100 * trace.emission_time / (trace.capture_time + trace.emission_time):.0f} %)",
             fontsize=8.5,
         )
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -220,12 +220,13 @@ def time_constants(data: TimeConstants) -> Figure:
         left.semilogy(data.line_voltages, data.voltage_lines[row], color=CLOSED_FORM)
         left.errorbar(
             data.voltages, data.voltage_times[row], yerr=data.voltage_errors[row], fmt=shape, **style,
-            label=f"{name}: slope {slope[0]:.2f} ± {slope[1]:.2f} /V",
+            label=f"{name}: slope {slope[0]:.2f} ± {slope[1]:.2f} /V" if np.isfinite(slope[0]) else f"{name}: no fit",
         )  # fmt: skip
         right.semilogy(1e3 / data.line_temperatures, data.temperature_lines[row], color=CLOSED_FORM)
         right.errorbar(
             1e3 / data.temperatures, data.temperature_times[row], yerr=data.temperature_errors[row], fmt=shape, **style,
-            label=f"{name}: barrier {1e3 * barrier[0]:.0f} ± {1e3 * barrier[1]:.0f} meV",
+            label=f"{name}: barrier {1e3 * barrier[0]:.0f} ± {1e3 * barrier[1]:.0f} meV" if np.isfinite(barrier[0])
+            else f"{name}: no fit",
         )  # fmt: skip
     for axes in (left, right):
         low, high = axes.get_ylim()
@@ -242,26 +243,34 @@ def time_constants(data: TimeConstants) -> Figure:
 
 @styled
 def spectrum(data: Spectrum) -> Figure:
-    """Draws the current's spectral density with its closed form: telegraph noise, 1/f noise and their sum."""
+    """Draws the current's spectral density with its closed form: telegraph noise, 1/f noise and their sum.
+
+    What the card does not have is left out.
+    """
     figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     main, rest = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
-    main.loglog(data.line_frequency, data.telegraph, color=NOTE, linestyle=(0, (4, 2)), linewidth=1, label="Machlup")
-    bottom = 0.2 * float(min(data.density.min(), data.telegraph.min()))
-    at_corner = float(np.interp(data.corner, data.line_frequency, data.flicker))
-    hidden = data.flicker.max() < bottom
-    name = f"1/f noise, {at_corner:.0e} A²/Hz at the corner: below this axis" if hidden else "1/f noise"
-    main.loglog(
-        data.line_frequency, np.maximum(data.flicker, 1e-60), color=NOTE, linestyle=(0, (1, 1)), linewidth=1,
-        label=name.replace("e-", "e\N{MINUS SIGN}"),
-    )  # fmt: skip
+    bottom = 0.2 * float(data.density.min())
+    if data.telegraph.any():
+        bottom = min(bottom, 0.2 * float(data.telegraph.min())) if data.telegraph.min() > 0.0 else bottom
+        main.loglog(
+            data.line_frequency, data.telegraph, color=NOTE, linestyle=(0, (4, 2)), linewidth=1, label="Machlup"
+        )
+        main.axvline(data.corner, color=NOTE, linewidth=0.7, linestyle=(0, (1, 2)))
+        main.annotate(
+            f"1/(2π$\\tau_\\mathrm{{eff}}$) = {engineering(data.corner, 'Hz')}", (data.corner, 0.03), (4, 0),
+            xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8, color=NOTE,
+        )  # fmt: skip
+    if data.flicker.any():
+        at_corner = float(np.interp(data.corner, data.line_frequency, data.flicker))
+        hidden = data.flicker.max() < bottom
+        name = f"1/f noise, {at_corner:.0e} A²/Hz at the corner: below this axis" if hidden else "1/f noise"
+        main.loglog(
+            data.line_frequency, data.flicker, color=NOTE, linestyle=(0, (1, 1)), linewidth=1,
+            label=name.replace("e-", "e\N{MINUS SIGN}"),
+        )  # fmt: skip
     main.loglog(data.line_frequency, data.telegraph + data.flicker, color=CLOSED_FORM, label="closed form, sum")
     main.loglog(data.frequency, data.density, "o", color=SIMULATED, markersize=3.5, label="simulated")
     main.set_ylim(bottom, 20.0 * float((data.telegraph + data.flicker).max()))
-    main.axvline(data.corner, color=NOTE, linewidth=0.7, linestyle=(0, (1, 2)))
-    main.annotate(
-        f"1/(2π$\\tau_\\mathrm{{eff}}$) = {engineering(data.corner, 'Hz')}", (data.corner, 0.03), (4, 0),
-        xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8, color=NOTE,
-    )  # fmt: skip
     main.set_ylabel("$S_I$ (A²/Hz)")
     main.legend(loc="upper right")
     rest.axhline(0.0, color=CLOSED_FORM)

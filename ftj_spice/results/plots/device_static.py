@@ -68,10 +68,15 @@ class CurrentTemperature:
 
 
 def log_ticks(axes: Axes, which: str, most: int = 8) -> None:
-    """Gives a logarithmic axis (`x` or `y`) a tick at every decade where they fit, minor ones without text."""
+    """Gives a logarithmic axis (`x` or `y`) a tick at every decade where they fit, minor ones without text.
+
+    An axis whose ends are no positive finite numbers, or the same one, stays as it is.
+    """
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = sorted(axis.get_view_interval())
-    decades = max(1, int(np.ceil(np.log10(high / low))))
+    if not 0.0 < low < high < np.inf:
+        return
+    decades = max(1, int(np.ceil(np.log10(high) - np.log10(low))))
     step = int(np.ceil(decades / most))
     axis.set_major_locator(LogLocator(base=10.0**step, numticks=2 * most))
     subs = np.arange(2, 10) if step == 1 else [10.0**k for k in range(1, step)]

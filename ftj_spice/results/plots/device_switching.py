@@ -87,7 +87,7 @@ def switched_fraction(data: SwitchedFraction) -> Figure:
         entries.append(
             Line2D([], [], color=colour, marker="o", markersize=3, linewidth=1.0, label=f"{data.amplitudes[row]:.2f} V")
         )
-    left.set_ylim(-0.03, 1.03 * max(1.0, float(np.nanmax(data.fraction))))
+    left.set_ylim(-0.03, 1.03 * float(np.nanmax(data.fraction, initial=1.0)))
     left.set_xlabel("pulse width (s)")
     left.set_ylabel("switched fraction")
     log_ticks(left, "x")

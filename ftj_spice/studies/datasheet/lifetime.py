@@ -19,6 +19,10 @@ from ftj_spice.studies.observer import Observer
 
 TEN_YEARS = 10 * 365.25 * 86400.0
 """In s."""
+WIDEST = 20.0
+"""Sigma of ln(current) up to which a spread is drawn; a wider one spans more decades than a current has."""
+DRAWN_DECADES = (-2.0, 40.0)
+"""Powers of ten of the cycles to breakdown that are drawn, at most: beyond, the law is stretched too far."""
 DRAWN_LIVES = 60
 """Cells whose breakdown is drawn."""
 
@@ -76,9 +80,11 @@ def endurance(card: Card, witness: Witness, settings: DatasheetSettings, seed: i
         worn = _worn(card, float(number))
         if worn is not None:
             lines[:, column] = static_current(worn, card.vmm_voltage, np.array([-1.0, 1.0]))
-    volts = np.array(sorted({card.write_voltage, card.breakdown_voltage}))
+    volts = np.array([v for v in sorted({card.write_voltage, card.breakdown_voltage}) if _lives_drawn(card, v)])
     lives = np.array([np.sort(draw_breakdown(card, DRAWN_LIVES, v, seed, (k,))) for k, v in enumerate(volts)])
     grid = np.geomspace(0.01 * lives.min(), 10.0 * lives.max(), 400)
+    with np.errstate(over="ignore"):  # long after the last cell's end
+        alive = np.array([survival(card, grid, v) for v in volts])
     return Endurance(
         cycles=cycles,
         currents=currents,
@@ -89,10 +95,16 @@ def endurance(card: Card, witness: Witness, settings: DatasheetSettings, seed: i
         read_voltage=card.vmm_voltage,
         write_voltages=volts,
         life_cycles=grid,
-        survival=np.array([survival(card, grid, v) for v in volts]),
+        survival=alive,
         lives=lives,
         remanent_polarization=card.remanent_polarization,
     )
+
+
+def _lives_drawn(card: Card, voltage: float) -> bool:
+    """Says whether the law puts the life at a write amplitude in V at a number of cycles worth drawing."""
+    decades = np.log10(card.breakdown_cycles) - (voltage - card.breakdown_voltage) / card.breakdown_decade
+    return voltage == card.breakdown_voltage or DRAWN_DECADES[0] <= decades <= DRAWN_DECADES[1]
 
 
 def _worn(card: Card, cycles: float) -> Card | None:
@@ -105,16 +117,19 @@ def _worn(card: Card, cycles: float) -> Card | None:
 
 def spread(card: Card, witness: Witness, settings: DatasheetSettings, seed: int, observer: Observer) -> Spread:
     """Draws a population of cells; `witness` gives the two nominal currents that their factors multiply."""
-    cells = draw_population(card, settings.cells, seed)
+    sigmas = (card.spread_scale * card.off_spread, card.spread_scale * card.on_spread)
+    with np.errstate(over="ignore"):  # of factors that are then not drawn
+        cells = draw_population(card, settings.cells, seed)
+    drawn = slice(None) if max(sigmas) <= WIDEST else slice(0)
     off, on = (float(witness.static(card, np.array([card.vmm_voltage]), s)[0]) for s in (-1.0, 1.0))
     observer("spread", 1, 2)
     coercive = _coercive_fields(card, cells.activation_scale[: settings.coercive_cells])
     observer("spread", 2, 2)
     return Spread(
-        off=off * cells.off_factor,
-        on=on * cells.on_factor,
+        off=off * cells.off_factor[drawn],
+        on=on * cells.on_factor[drawn],
         nominal=(off, on),
-        sigmas=(card.spread_scale * card.off_spread, card.spread_scale * card.on_spread),
+        sigmas=sigmas,
         coercive_fields=coercive,
         frequency=float(frequencies(card)[1]),
         remanent=card.remanent_polarization * cells.remanent_scale,
@@ -128,7 +143,7 @@ def spread(card: Card, witness: Witness, settings: DatasheetSettings, seed: int,
 
 
 def _coercive_fields(card: Card, scales: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns each cell's coercive field at the middle loop frequency, closed form, in V/m; empty without one.
+    """Returns each cell's coercive field at the middle loop frequency, closed form, in V/m; empty with fewer than two.
 
     Activation fields enter by their ratio to the field alone, so a cell with factor x on them sees, at x times the
     voltage, what the nominal one sees: its coercive field follows from a wave whose amplitude is divided by x.
@@ -141,7 +156,7 @@ def _coercive_fields(card: Card, scales: NDArray[np.float64]) -> NDArray[np.floa
         volts = None if branch is None else zero_crossing(*branch)
         if volts is not None:
             fields.append(float(scale) * float(ferroelectric_field(card, np.array([volts]), np.zeros(1))[0]))
-    return np.array(fields)
+    return np.array(fields if len(fields) > 1 else [])
 
 
 def lifetime_summary(card: Card, kept: Retention, worn: Endurance, cells: Spread) -> dict[str, object]:
@@ -166,9 +181,9 @@ def lifetime_summary(card: Card, kept: Retention, worn: Endurance, cells: Spread
             },
         },
         "spread": {
-            "cells": len(cells.on),
-            "sigma_ln_on": float(np.std(np.log(cells.on), ddof=1)),
-            "sigma_ln_off": float(np.std(np.log(cells.off), ddof=1)),
+            "cells": len(cells.remanent),
+            "sigma_ln_on": float(np.std(np.log(cells.on), ddof=1)) if len(cells.on) else None,
+            "sigma_ln_off": float(np.std(np.log(cells.off), ddof=1)) if len(cells.off) else None,
             "sigma_ln_off_card": cells.sigmas[0],
             "sigma_ln_on_card": cells.sigmas[1],
             "coercive_field_mean_v_per_m": float(cells.coercive_fields.mean()) if len(cells.coercive_fields) else None,

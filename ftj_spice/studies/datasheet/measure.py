@@ -15,6 +15,7 @@ from ftj_spice.results.plots.device_switching import Staircase, SwitchedFraction
 from ftj_spice.studies.datasheet.lifetime import endurance, lifetime_summary, retention, spread
 from ftj_spice.studies.datasheet.loops import loops, loops_summary
 from ftj_spice.studies.datasheet.noise import dwells, noise_summary, spectrum, time_constants, traces
+from ftj_spice.studies.datasheet.pulses import NoSuchPulseError
 from ftj_spice.studies.datasheet.settings import DatasheetSettings
 from ftj_spice.studies.datasheet.staircases import staircase_summary, staircases
 from ftj_spice.studies.datasheet.static import current_temperature, current_voltage, static_summary
@@ -49,12 +50,12 @@ class Datasheet:
         curve: I-V curves.
         heat: Current against temperature.
         loops: Hysteresis.
-        switched: Switched fraction; none for a card whose switching knows no rate.
+        switched: Switched fraction; none for a card whose switching knows no rate, or that no pulse fits.
         stairs: Staircases of identical and of rising pulses; none for such a card.
         traces: Telegraph noise.
         dwells: Dwell times.
         times: Time constants.
-        spectrum: Spectral density.
+        spectrum: Spectral density; none where the card has no noise there, or too few transitions.
         retention: Retention and read disturb.
         endurance: Cycling and breakdown.
         spread: Device-to-device spread.
@@ -73,7 +74,7 @@ class Datasheet:
     traces: tuple[Trace, ...]
     dwells: tuple[Dwells, ...]
     times: TimeConstants
-    spectrum: Spectrum
+    spectrum: Spectrum | None
     retention: Retention
     endurance: Endurance
     spread: Spread
@@ -147,7 +148,15 @@ def measure(
         observer(PHASE, done, total)
         return result
 
-    rates = card.switching == "nls"
+    def pulsed(quantity: Quantity[T]) -> T | None:
+        """Takes a quantity of pulses; none where the card's switching knows no rate or no pulse of it fits."""
+        if card.switching != "nls":
+            return None
+        try:
+            return take(quantity)
+        except NoSuchPulseError:
+            return None
+
     return Datasheet(
         card=card,
         engine=witness.name,
@@ -157,8 +166,8 @@ def measure(
         curve=take(current_voltage),
         heat=take(current_temperature),
         loops=take(loops),
-        switched=take(pulse_switching) if rates else None,
-        stairs=take(staircases) if rates else None,
+        switched=pulsed(pulse_switching),
+        stairs=pulsed(staircases),
         traces=take(traces),
         dwells=take(dwells),
         times=take(time_constants),

@@ -24,8 +24,8 @@ from ftj_spice.studies.observer import Observer
 SPAN = 0.3
 """Traces and time constants are taken at the trap's voltage and up to this far from it, in V."""
 STATE = 1.0
-"""State of the cell: the low-resistance one, which a positive voltage keeps; in the other one the read itself "
-"switches."""
+"""State of the cell: the low-resistance one, which a positive voltage keeps; in the other one the read itself
+switches."""
 DISTURBED = -1.0
 """State of one more trace, which shows that."""
 FINE = 10.0
@@ -39,17 +39,29 @@ SPECTRUM_LENGTH = 4096
 SHOWN_BAND = (4, 0.2)
 """Lines of a segment that are drawn: from this number on (below, the window leaks), up to this part of the Nyquist
 frequency (above, aliases count)."""
+RESOLVED = 1e-12
+"""Shortest mean dwell that is told apart in a history, in parts of its length: times are sums in double precision."""
+FEWEST_CYCLES = 30.0
+"""Pairs of dwells that a spectrum's record holds on average, at least: with fewer it is no estimate of a mean."""
+FAINTEST = 1e-290
+"""Smallest density in A^2/Hz that is estimated: below, double precision ends."""
 TEMPERATURES = (280.0, 300.0, 320.0, 340.0, 360.0)
 """Of the Arrhenius plot, in K."""
 
 
 def _history(
     card: Card, voltage: float, dwells: float, seed: int, index: tuple[int, ...], temperature: float
-) -> TrapHistory:
-    """Draws a stationary history of the nominal cell's dominant trap with about `dwells` pairs of dwells."""
+) -> TrapHistory | None:
+    """Draws a stationary history of the nominal cell's dominant trap with about `dwells` pairs of dwells.
+
+    None where the two times lie so far apart that the shorter one is lost in the history's length.
+    """
     traps = Traps.from_card(card, 1, temperature=temperature)
-    cycle = float(traps.capture_time_at(voltage)[0] + traps.emission_time_at(voltage)[0])
-    return simulate_constant(traps, voltage, dwells * cycle, seed, [index], purpose="datasheet-trap")
+    capture, emission = float(traps.capture_time_at(voltage)[0]), float(traps.emission_time_at(voltage)[0])
+    duration = dwells * (capture + emission)
+    if min(capture, emission) < RESOLVED * duration:
+        return None
+    return simulate_constant(traps, voltage, duration, seed, [index], purpose="datasheet-trap")
 
 
 def trap_voltages(card: Card, count: int) -> NDArray[np.float64]:
@@ -60,24 +72,32 @@ def trap_voltages(card: Card, count: int) -> NDArray[np.float64]:
 def traces(
     card: Card, witness: Witness, settings: DatasheetSettings, seed: int, observer: Observer
 ) -> tuple[Trace, ...]:
-    """Takes the current while the trap switches, at three voltages, and once in the state that the voltage opposes."""
+    """Takes the current while the trap switches, at three voltages, and once in the state that the voltage opposes.
+
+    Preisach's hysteresis has no transient model: such a card's current is the numpy model's, the polarization held.
+    """
     found = []
     traps = Traps.from_card(card, 1)
     cases = [(float(v), STATE) for v in trap_voltages(card, 3)] + [(card.trap_voltage, DISTURBED)]
     for number, (volts, state) in enumerate(cases):
-        history = _history(card, volts, settings.trace_dwells, seed, (0, number), REFERENCE_TEMPERATURE)
+        capture, emission = float(traps.capture_time_at(volts)[0]), float(traps.emission_time_at(volts)[0])
         step = float(traps.relaxation_time(volts)[0]) / FINE
-        samples = min(int(np.ceil(history.duration / step)), LONGEST_TRACE)
-        times = step * np.arange(samples)
+        duration = min(settings.trace_dwells * (capture + emission), LONGEST_TRACE * step)
+        history = simulate_constant(traps, volts, duration, seed, [(0, number)], purpose="datasheet-trap")
+        times = step * np.arange(min(int(np.ceil(duration / step)), LONGEST_TRACE))
+        if card.switching == "nls":
+            current = witness.noise(card, volts, state, history, times)
+        else:
+            current = static_current(card, volts, state, trap=history.state_at(0, times))
         found.append(
             Trace(
                 voltage=volts,
                 state=state,
                 times=times,
-                current=witness.noise(card, volts, state, history, times),
+                current=current,
                 levels=static_current(card, volts, state, trap=np.array([0.0, 1.0])),
-                capture_time=float(traps.capture_time_at(volts)[0]),
-                emission_time=float(traps.emission_time_at(volts)[0]),
+                capture_time=capture,
+                emission_time=emission,
                 occupancy=float(history.state_at(0, times).mean()),
             )
         )
@@ -88,19 +108,24 @@ def traces(
 def dwells(
     card: Card, witness: Witness, settings: DatasheetSettings, seed: int, observer: Observer
 ) -> tuple[Dwells, ...]:
-    """Draws long histories and collects their dwell times, at the voltages of the traces. `witness` is not asked."""
+    """Draws long histories and collects their dwell times, at the voltages of the traces. `witness` is not asked.
+
+    Voltages at which the two times lie too far apart for one history are left out.
+    """
     found = []
     traps = Traps.from_card(card, 1)
     for number, voltage in enumerate(trap_voltages(card, 3)):
         volts = float(voltage)
+        observer("dwell times", number + 1, 3)
         history = _history(card, volts, settings.dwells, seed, (1, number), REFERENCE_TEMPERATURE)
+        if history is None:
+            continue
         means = (float(traps.capture_time_at(volts)[0]), float(traps.emission_time_at(volts)[0]))
         spans = history.dwells(0)
         tests = [stats.kstest(span, "expon", args=(0.0, mean)) for span, mean in zip(spans, means, strict=True)]
         found.append(
             Dwells(volts, spans[0], spans[1], means[0], means[1], (float(tests[0].pvalue), float(tests[1].pvalue)))
         )
-        observer("dwell times", number + 1, 3)
     return tuple(found)
 
 
@@ -147,45 +172,63 @@ def time_constants(
     )
 
 
-def _mean_dwells(history: TrapHistory) -> list[tuple[float, float]]:
-    """Returns mean and standard error of the empty and the filled dwells in s."""
+def _mean_dwells(history: TrapHistory | None) -> list[tuple[float, float]]:
+    """Returns mean and standard error of the empty and the filled dwells in s; NaN without a history."""
+    if history is None:
+        return [(np.nan, np.nan)] * 2
     return [(float(x.mean()), float(x.std(ddof=1) / np.sqrt(len(x)))) for x in history.dwells(0)]
 
 
 def _fit(x: NDArray[np.float64], mean: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns the slope of ln(mean) against x and its standard error."""
+    """Returns the slope of ln(mean) against x and its standard error; NaN where fewer than two means are known."""
+    known = np.isfinite(mean) & (mean > 0.0) & (error > 0.0)
+    if np.count_nonzero(known) < 2:
+        return float("nan"), float("nan")
+    x, mean, error = x[known], mean[known], error[known]
     fit, covariance = np.polyfit(x, np.log(mean), 1, w=mean / error, cov="unscaled")
     return float(fit[0]), float(np.sqrt(covariance[0, 0]))
 
 
-def spectrum(card: Card, witness: Witness, settings: DatasheetSettings, seed: int, observer: Observer) -> Spectrum:
+def spectrum(
+    card: Card, witness: Witness, settings: DatasheetSettings, seed: int, observer: Observer
+) -> Spectrum | None:
     """Estimates the current's spectral density at the trap's voltage: telegraph noise on the background of 1/f noise.
 
     Both fluctuations are drawn by the device model; the levels of the current are the witness's. The density is the
     mean of Hann-windowed periodograms of segments (Welch without overlap), then averaged over bands of frequency;
-    standard errors come from the segments.
+    standard errors come from the segments. None where there is nothing to estimate: no current or no noise, or a trap
+    whose longer time outlasts a record that resolves the shorter one.
     """
     volts = card.trap_voltage
     traps = Traps.from_card(card, 1)
     relaxation = float(traps.relaxation_time(volts)[0])
     step = SPECTRUM_STEP * relaxation
     times = step * np.arange(settings.spectrum_segments * SPECTRUM_LENGTH)
-    history = simulate_constant(traps, volts, float(times[-1]), seed, [(4, 0)], purpose="datasheet-trap")
+    capture, emission = float(traps.capture_time_at(volts)[0]), float(traps.emission_time_at(volts)[0])
     empty = float(witness.static(card, np.array([volts]), STATE)[0])
-    drop = empty * float(rtn_amplitude(card, STATE))
+    amplitude = float(rtn_amplitude(card, STATE))
+    if amplitude > 0.0 and times[-1] < FEWEST_CYCLES * (capture + emission):
+        return None
+    drop = empty * amplitude
+    mean_current = empty - drop * emission / (capture + emission)
+    smallest = machlup_spectrum(0.5 / step, capture, emission, drop)
+    smallest += mean_current**2 * flicker_density(card, 0.5 / step, STATE)
+    if not smallest > FAINTEST:
+        return None
+    history = simulate_constant(traps, volts, float(times[-1]), seed, [(4, 0)], purpose="datasheet-trap")
     background = flicker_trace(card, len(times), step, STATE, seed, (4,))
     observer("spectrum", 1, 2)
-    current = (empty - drop * history.state_at(0, times)) * (1.0 + background)
+    # The current less its level without noise, in parts of it: a faint noise is not lost in rounding.
+    change = background - amplitude * history.state_at(0, times) * (1.0 + background)
     frequency, density = signal.periodogram(
-        current.reshape(settings.spectrum_segments, -1), 1.0 / step, window="hann", detrend="constant"
+        change.reshape(settings.spectrum_segments, -1), 1.0 / step, window="hann", detrend="constant"
     )
+    density *= empty**2
     low, high = SHOWN_BAND
     top = int(high * len(frequency))
     edges = np.unique(np.rint(np.geomspace(low, top, 32)).astype(int))
     bands = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    capture, emission = float(traps.capture_time_at(volts)[0]), float(traps.emission_time_at(volts)[0])
     telegraph = machlup_spectrum(frequency[1:], capture, emission, drop)
-    mean_current = empty - drop * emission / (capture + emission)
     flicker = mean_current**2 * flicker_density(card, frequency[1:], STATE)
     closed = np.concatenate([[np.nan], telegraph + flicker])
     per_segment = np.array([density[:, band].mean(axis=1) for band in bands])
@@ -204,10 +247,9 @@ def spectrum(card: Card, witness: Witness, settings: DatasheetSettings, seed: in
 
 
 def noise_summary(
-    card: Card, trace: tuple[Trace, ...], spans: tuple[Dwells, ...], times: TimeConstants, density: Spectrum
+    card: Card, trace: tuple[Trace, ...], spans: tuple[Dwells, ...], times: TimeConstants, density: Spectrum | None
 ) -> dict[str, object]:
     """Returns the numbers of the noise."""
-    z = (density.density - density.expected) / density.error
     names = ("capture", "emission")
     cards = {"capture": card.capture_slope, "emission": card.emission_slope}
     return {
@@ -217,7 +259,7 @@ def noise_summary(
                 "state": t.state,
                 "current_empty_a": float(t.levels[0]),
                 "current_filled_a": float(t.levels[1]),
-                "relative_amplitude": float(1.0 - t.levels[1] / t.levels[0]),
+                "relative_amplitude": float(1.0 - t.levels[1] / t.levels[0]) if t.levels[0] else None,
                 "share_of_time_filled": t.occupancy,
                 "closed_form_share": t.emission_time / (t.capture_time + t.emission_time),
             }
@@ -235,20 +277,26 @@ def noise_summary(
             }
             for d in spans
         ],
-        "voltage_slopes_per_v": {
-            name: {"fitted": times.slopes[k][0], "standard_error": times.slopes[k][1], "card": cards[name]}
-            for k, name in enumerate(names)
-        },
-        "barriers_ev": {
-            name: {"fitted": times.barriers[k][0], "standard_error": times.barriers[k][1], "card": card.trap_barrier}
-            for k, name in enumerate(names)
-        },
-        "spectrum": {
-            "voltage_v": density.voltage,
-            "state": STATE,
-            "corner_hz": density.corner,
-            "bands": len(z),
-            "rms_deviation_in_standard_errors": float(np.sqrt(np.mean(z**2))),
-            "largest_deviation_in_standard_errors": float(np.max(np.abs(z))),
-        },
+        "voltage_slopes_per_v": {name: _fitted(times.slopes[k], cards[name]) for k, name in enumerate(names)},
+        "barriers_ev": {name: _fitted(times.barriers[k], card.trap_barrier) for k, name in enumerate(names)},
+        "spectrum": None if density is None else _spectrum_summary(density),
+    }
+
+
+def _fitted(found: tuple[float, float], card: float) -> dict[str, float | None]:
+    """Returns a fitted slope beside the card's; none where there was nothing to fit."""
+    value, error = (x if np.isfinite(x) else None for x in found)
+    return {"fitted": value, "standard_error": error, "card": card}
+
+
+def _spectrum_summary(density: Spectrum) -> dict[str, object]:
+    """Returns the numbers of the spectrum."""
+    z = (density.density - density.expected) / density.error
+    return {
+        "voltage_v": density.voltage,
+        "state": STATE,
+        "corner_hz": density.corner if density.telegraph.any() else None,
+        "bands": len(z),
+        "rms_deviation_in_standard_errors": float(np.sqrt(np.mean(z**2))),
+        "largest_deviation_in_standard_errors": float(np.max(np.abs(z))),
     }

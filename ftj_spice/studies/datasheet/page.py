@@ -37,11 +37,13 @@ def figures(sheet: Datasheet) -> dict[str, Figure]:
         drawn["switched-fraction"] = device_switching.switched_fraction(sheet.switched)
     if sheet.stairs is not None:
         drawn["staircases"] = device_switching.staircases(sheet.stairs)
+    drawn["telegraph-noise"] = device_noise.traces(sheet.traces)
+    if sheet.dwells:
+        drawn["dwell-times"] = device_noise.dwell_histograms(sheet.dwells)
+    drawn["time-constants"] = device_noise.time_constants(sheet.times)
+    if sheet.spectrum is not None:
+        drawn["spectrum"] = device_noise.spectrum(sheet.spectrum)
     return drawn | {
-        "telegraph-noise": device_noise.traces(sheet.traces),
-        "dwell-times": device_noise.dwell_histograms(sheet.dwells),
-        "time-constants": device_noise.time_constants(sheet.times),
-        "spectrum": device_noise.spectrum(sheet.spectrum),
         "retention": device_lifetime.retention(sheet.retention),
         "endurance": device_lifetime.endurance(sheet.endurance),
         "spread": device_lifetime.spread(sheet.spread),
@@ -77,8 +79,7 @@ def render(sheet: Datasheet, drawn: Mapping[str, Figure]) -> str:
     report.section(
         "How far to trust this",
         "Every parameter of the card. ● measured: a publication or a fit to data, with its 95 % interval where the "
-        "card "
-        "has one. ◐ derived: computed from such values. ○ estimate: ours; override it with your device's value.",
+        "card has one. ◐ derived: computed from such values. ○ estimate: ours; override it with your device's value.",
     )
     report.table(parameter_rows(card), HEADER, f"Card {card.name}, SHA-256 {sheet.card_hash}.")
     return report.html()
@@ -97,20 +98,16 @@ def _static(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> No
     report.figure(
         drawn["current-voltage"],
         f"Static I-V curves of {every} {card.levels} conductance levels, evenly spaced in current at the read voltage "
-        "of "
-        f"{card.vmm_voltage:g} V (law {card.law}, {card.mixing} mixing), polarization held. Dotted: read voltage and "
-        "noise "
-        f"voltage ({card.rtn_voltage:g} V). Right: ratio of the highest and lowest level; nonlinearity I(V)/I(V/2) of "
-        "both, "
-        f"2 for an ohmic cell. Markers: simulated; lines: closed form.{_stamp(sheet)}",
+        f"of {card.vmm_voltage:g} V (law {card.law}, {card.mixing} mixing), polarization held. Dotted: read voltage "
+        f"and noise voltage ({card.rtn_voltage:g} V). Right: ratio of the highest and lowest level; nonlinearity "
+        f"I(V)/I(V/2) of both, 2 for an ohmic cell. Markers: simulated; lines: closed form.{_stamp(sheet)}",
         "Currents of all levels against voltage on a logarithmic axis, on/off ratio and nonlinearity",
     )
     kelvins = sheet.heat.temperatures
     report.figure(
         drawn["current-temperature"],
         f"Arrhenius plot of both extreme states' current at {sheet.heat.voltage:g} V; activation energies fitted to "
-        "the "
-        f"simulated points.{_stamp(sheet, temperature=f'{kelvins[0]:g} to {kelvins[-1]:g} K')}",
+        f"the simulated points.{_stamp(sheet, temperature=f'{kelvins[0]:g} to {kelvins[-1]:g} K')}",
         "Current of both states against inverse temperature",
     )
 
@@ -129,13 +126,11 @@ def _hysteresis(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -
     report.section("Hysteresis", text)
     report.figure(
         drawn["minor-loops"],
-        f"P-V loops under triangular waves. Blue: ±{card.write_voltage:g} V from the poled-down state, cycle "
-        f"{CYCLES} (cycle {2 * CYCLES} without saturation); "
-        "dots mark the measured coercive voltages. Other colours: minor loops from the unpoled state, cycle "
-        f"{MINOR_CYCLES}, amplitudes from {loops.minors[0][0].amplitude:.2f} to {loops.minors[-1][-1].amplitude:.2f} "
-        "V. "
-        "Largest gap between begin and end of a shown cycle: "
-        f"{gap:.1g} of 2 P_r.{_stamp(sheet, engine)}",
+        f"P-V loops under triangular waves. Blue: ±{card.write_voltage:g} V from the poled-down state, cycle {CYCLES} "
+        f"(cycle {2 * CYCLES} without saturation); dots mark the measured coercive voltages. Other colours: minor "
+        f"loops from the unpoled state, cycle {MINOR_CYCLES}, amplitudes from {loops.minors[0][0].amplitude:.2f} to "
+        f"{loops.minors[-1][-1].amplitude:.2f} V. Largest gap between begin and end of a shown cycle: {gap:.1g} of 2 "
+        f"P_r.{_stamp(sheet, engine)}",
         "Polarization against voltage, major and minor loops at three frequencies",
     )
     rising, falling = first.coercive_fields
@@ -146,11 +141,11 @@ def _hysteresis(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -
     )
     report.figure(
         drawn["field-loops"],
-        f"Left: P-E loops of the same cycles, E the field in the ferroelectric ({card.ferroelectric_thickness * 1e9:g} "
-        "nm, "
-        f"{card.electrostatics.divider:.0%} of the voltage); dots: coercive field, {measured}. Dashed: charge on the "
-        "terminals, with the dielectric's part, as a tester integrates it. Right: coercive field against the frequency "
-        f"of a ±{card.write_voltage:g} V triangular wave, saturated loops only.{_stamp(sheet, engine)}",
+        "Left: P-E loops of the same cycles, E the field in the ferroelectric "
+        f"({card.ferroelectric_thickness * 1e9:g} nm, {card.electrostatics.divider:.0%} of the voltage); dots: "
+        f"coercive field, {measured}. Dashed: charge on the terminals, with the dielectric's part, as a tester "
+        f"integrates it. Right: coercive field against the frequency of a ±{card.write_voltage:g} V triangular wave, "
+        f"saturated loops only.{_stamp(sheet, engine)}",
         "Polarization against field; coercive field against frequency",
     )
     report.figure(
@@ -163,9 +158,8 @@ def _hysteresis(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -
     report.figure(
         drawn["reversal-curves"],
         f"First-order reversal curves at {4e-3 * middle.amplitude * middle.frequency:.3g} V/ms: from the poled-up "
-        "state "
-        "down to a reversal voltage (dots) and back up. Past the reversal the cell goes on switching down until the "
-        f"voltage turns positive: switching takes time.{_stamp(sheet, engine)}",
+        "state down to a reversal voltage (dots) and back up. Past the reversal the cell goes on switching down "
+        f"until the voltage turns positive: switching takes time.{_stamp(sheet, engine)}",
         "Polarization against voltage from several reversal points",
     )
 
@@ -183,31 +177,37 @@ def _pulsed(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> No
         report.figure(
             drawn["switched-fraction"],
             f"Fraction of a saturated cell switched up by one trapezoidal pulse (edges {data.edge:.0%} of the width), "
-            "each "
-            f"after a reset of {-card.write_voltage:g} V for {eng(RESET * card.write_time, 's')}. Right: time to "
-            "switch "
-            f"half against the inverse field. Lines: nucleation-limited switching averaged over the domains.{told}"
-            f"{_stamp(sheet)}",
+            f"each after a reset of {-card.write_voltage:g} V for {eng(RESET * card.write_time, 's')}. Right: time to "
+            "switch half against the inverse field. Lines: nucleation-limited switching averaged over the "
+            f"domains.{told}{_stamp(sheet)}",
             "Switched fraction against pulse width for several amplitudes; half-switching time against inverse field",
         )
     if sheet.stairs is not None:
         same, rising = sheet.stairs
         half = len(rising.amplitudes) // (2 * rising.cycles)
+        cells = (
+            f" Grey: {len(same.cells)} cells of {same.domains} domains that flip at random." if len(same.cells) else ""
+        )
         report.figure(
             drawn["staircases"],
             f"Potentiation and depression, {half} pulses of {eng(same.width, 's', 2)} each, {same.cycles} cycles from "
-            "the "
-            f"poled-down state: identical pulses of ±{same.amplitudes[0]:.2f} V, and amplitudes rising from "
+            f"the poled-down state: identical pulses of ±{same.amplitudes[0]:.2f} V, and amplitudes rising from "
             f"{rising.amplitudes[0]:.2f} to {rising.amplitudes[half - 1]:.2f} V. After every pulse a read of "
-            f"{same.read_voltage:g} V gives the conductance. Grey: {len(same.cells)} cells of {same.domains} domains "
-            "that "
-            f"flip at random.{_stamp(sheet, seed=True)}",
+            f"{same.read_voltage:g} V gives the conductance.{cells}{_stamp(sheet, seed=True)}",
             "State and conductance against pulse number",
         )
 
 
 def _noise(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> None:
-    voltage = sheet.spectrum.voltage
+    if sheet.card.switching == "nls":
+        last = "the high-resistance state, which the positive voltage erodes while it is read."
+        engine = None
+    else:
+        last = (
+            "the high-resistance state. The polarization is held and the current is the numpy model's static one: "
+            "Preisach's switching has no transient model."
+        )
+        engine = "numpy model"
     report.section(
         "Telegraph noise",
         "The dominant trap of a cell with nominal amplitude and time constants. Histories of the trap are drawn by the "
@@ -215,32 +215,34 @@ def _noise(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> Non
     )
     report.figure(
         drawn["telegraph-noise"],
-        "Current at constant voltage as the trap captures and emits; dashed: both levels in closed form. Last: the "
-        f"high-resistance state, which the positive voltage erodes while it is read.{_stamp(sheet, seed=True)}",
+        "Current at constant voltage as the trap captures and emits; dashed: both levels in closed form. Last: "
+        f"{last}{_stamp(sheet, engine, seed=True)}",
         "Two-level current traces at several voltages",
     )
-    report.figure(
-        drawn["dwell-times"],
-        "Histograms of the dwell times in both states, bars: square root of the count; lines: exponential law with the "
-        "card's mean. Written: mean, in brackets the card's, number of dwells, and p of a Kolmogorov-Smirnov test "
-        f"against that law (of six tests, one below 0.05 is no surprise).{_stamp(sheet, 'device model', seed=True)}",
-        "Dwell-time histograms on logarithmic axes with exponential lines",
-    )
+    if sheet.dwells:
+        report.figure(
+            drawn["dwell-times"],
+            "Histograms of the dwell times in both states, bars: square root of the count; lines: exponential law with "
+            "the card's mean. Written: mean, in brackets the card's, number of dwells, and p of a Kolmogorov-Smirnov "
+            "test against that law (of six tests, one below 0.05 is no surprise)."
+            f"{_stamp(sheet, 'device model', seed=True)}",
+            "Dwell-time histograms on logarithmic axes with exponential lines",
+        )
     report.figure(
         drawn["time-constants"],
-        "Capture time (mean dwell empty) and emission time (mean dwell filled) against voltage and temperature; lines: "
-        "the "
-        f"card's law; slopes and barriers fitted to the markers.{_stamp(sheet, 'device model', '280 to 360 K', True)}",
+        "Capture time (mean dwell empty) and emission time (mean dwell filled) against voltage and temperature; "
+        "lines: the card's law; slopes and barriers fitted to the "
+        f"markers.{_stamp(sheet, 'device model', '280 to 360 K', True)}",
         "Capture and emission times against voltage and inverse temperature",
     )
-    report.figure(
-        drawn["spectrum"],
-        f"Spectral density of the current at {voltage:g} V, low-resistance state: Hann-windowed periodograms of "
-        f"{SPECTRUM_LENGTH} samples each, averaged; Machlup's form with the card's time constants, and the 1/f "
-        "background. "
-        f"Below: deviation in standard errors.{_stamp(sheet, seed=True)}",
-        "Spectral density against frequency with Machlup's form",
-    )
+    if sheet.spectrum is not None:
+        report.figure(
+            drawn["spectrum"],
+            f"Spectral density of the current at {sheet.spectrum.voltage:g} V, low-resistance state: Hann-windowed "
+            f"periodograms of {SPECTRUM_LENGTH} samples each, averaged; Machlup's form with the card's time constants, "
+            f"and the 1/f background. Below: deviation in standard errors.{_stamp(sheet, seed=True)}",
+            "Spectral density against frequency with Machlup's form",
+        )
 
 
 def _lifetime(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> None:
@@ -248,22 +250,19 @@ def _lifetime(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> 
     report.section(
         "Retention, endurance, spread",
         "Laws of the device model with the card's parameters; the engine gives the read currents of the states that "
-        "are "
-        "left.",
+        "are left.",
     )
     report.figure(
         drawn["retention"],
         "Left: polarization left after a time at 0 V (stretched exponential). Middle: read current of both states. "
-        "Right: "
-        "share of a saturated cell, in the state that the voltage opposes, that uninterrupted reading has switched."
-        f"{_stamp(sheet)}",
+        "Right: share of a saturated cell, in the state that the voltage opposes, that uninterrupted reading has "
+        f"switched.{_stamp(sheet)}",
         "Polarization and currents against time, read disturb",
     )
     report.figure(
         drawn["endurance"],
         "Left: remanent polarization over write cycles: wake-up, then fatigue. Middle: read current of both states, "
-        "with "
-        "the growth of leakage; the window closes where they meet. Right: Weibull plot of breakdown, "
+        "with the growth of leakage; the window closes where they meet. Right: Weibull plot of breakdown, "
         f"{sheet.endurance.lives.shape[1]} drawn cells per voltage; lines: the card's law.{_stamp(sheet, seed=True)}",
         "Polarization and currents against cycles, breakdown",
     )
@@ -273,7 +272,6 @@ def _lifetime(report: Report, sheet: Datasheet, drawn: Mapping[str, Figure]) -> 
         f"Device-to-device spread at {card.area * 1e12:g} µm². Read currents of both states on a normal probability "
         "scale, lines: the card's lognormal law; coercive field of a triangular wave at "
         f"{eng(held.frequency, 'Hz', 1)}; relative amplitude of the dominant trap in the high-resistance state; its "
-        "capture "
-        f"time.{_stamp(sheet, seed=True)}",
+        f"capture time.{_stamp(sheet, seed=True)}",
         "Probability plot of currents, histograms of coercive field, amplitude and capture time",
     )

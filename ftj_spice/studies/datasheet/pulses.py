@@ -15,8 +15,14 @@ from ftj_spice.device.waveform import Waveform
 
 FINE_GROUPS = 128
 """Domain groups of closed forms: so many that they show no steps."""
+LOWEST = 1e-3
+"""Lowest amplitude of a pulse, in V."""
 EDGE = 0.02
 """Rise and fall time of a pulse, in parts of its width."""
+
+
+class NoSuchPulseError(SettingsError):
+    """No pulse that a card may be written with switches just the part that is asked for."""
 
 
 @dataclass
@@ -69,7 +75,7 @@ def amplitude_for(card: Card, fraction: float, width: float) -> float:
     """Returns the amplitude in V whose pulse of `width` seconds switches `fraction` of a saturated cell, closed form.
 
     Raises:
-        SettingsError: No voltage up to twice the card's write voltage does.
+        NoSuchPulseError: No voltage from `LOWEST` up to twice the card's write voltage does.
     """
 
     def excess(amplitude: float) -> float:
@@ -77,11 +83,16 @@ def amplitude_for(card: Card, fraction: float, width: float) -> float:
 
     top = 2.0 * card.write_voltage
     if excess(top) < 0:
-        raise SettingsError(
+        raise NoSuchPulseError(
             f"card '{card.name}': pulses of {width:g} s and up to {top:g} V switch less than {100 * fraction:g} %; "
             "raise 'write_voltage' or 'write_time'"
         )
-    return float(brentq(excess, 1e-3, top))
+    if excess(LOWEST) > 0:
+        raise NoSuchPulseError(
+            f"card '{card.name}': pulses of {width:g} s switch more than {100 * fraction:g} % at {LOWEST:g} V already; "
+            "lower 'write_time' or raise the activation fields"
+        )
+    return float(brentq(excess, LOWEST, top))
 
 
 def saturated_branch(

@@ -15,6 +15,8 @@ SWITCHED = 0.9
 """Part of a saturated cell that a whole train of identical pulses switches: their times add up."""
 RAMP = (0.005, 0.995)
 """Parts of a saturated cell that the first and the last pulse of the rising train switch."""
+MOST_DOMAINS = 50_000
+"""Domains of a cell up to which cells of independent domains are drawn: larger ones take long and do not scatter."""
 CYCLES = 2
 """Times that potentiation and depression follow each other."""
 
@@ -50,7 +52,8 @@ def _staircase(
     wave, times = train.waveform(), np.array(reads)
     answer = witness.transient(card, wave, times, 0.0)
     scatter = np.empty((0, len(times)))
-    if cells:
+    domains = max(1, round(card.domains * card.area / 1e-12))
+    if cells and domains <= MOST_DOMAINS:
         seed, number = stream
         scatter = DomainSwitching(card, cells, seed, (number,)).apply(wave, times).T
     return Staircase(
@@ -62,12 +65,17 @@ def _staircase(
         cells=scatter,
         read_voltage=card.vmm_voltage,
         cycles=CYCLES,
-        domains=max(1, round(card.domains * card.area / 1e-12)),
+        domains=domains,
     )
 
 
-def linearity(values: NDArray[np.float64]) -> float:
-    """Returns the largest distance of a staircase from the straight line between its ends, in parts of its range."""
+def linearity(values: NDArray[np.float64]) -> float | None:
+    """Returns the largest distance of a staircase from the straight line between its ends, in parts of its range.
+
+    None for one that ends where it began.
+    """
+    if values[-1] == values[0]:
+        return None
     line = np.linspace(values[0], values[-1], len(values))
     return float(np.max(np.abs(values - line)) / abs(values[-1] - values[0]))
 

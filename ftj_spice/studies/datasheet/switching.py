@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ftj_spice.device.activation import domain_groups
 from ftj_spice.device.card import Card
-from ftj_spice.device.switching import switched_fraction
+from ftj_spice.device.switching import switched_fraction, switching_rate
 from ftj_spice.engines.witness import Witness
 from ftj_spice.results.plots.device_switching import SwitchedFraction
 from ftj_spice.studies.datasheet.pulses import EDGE, Train, amplitude_for, pulse_field
@@ -16,7 +17,7 @@ SHORTEST = 3.0
 RESET = 2.0
 """Length of the reset before each pulse, in write times, at minus the write voltage."""
 FINE = 400
-"""Nodes of the closed form's quadrature over the distribution of activation fields; the mean model has 16 groups."""
+"""Nodes of the closed form's quadrature over the distribution of activation fields; a mean model has fewer groups."""
 WHOLE = 0.9999
 """Once a pulse switches this part, longer ones of the same amplitude are left out."""
 SLOW_HALF = 0.2
@@ -54,7 +55,8 @@ def pulse_switching(
         times = np.unique(np.array(moments))
         answer = witness.transient(card, train.waveform(), times, 0.0)
         up = 0.5 * (1.0 + answer.polarization[np.searchsorted(times, np.array(moments))])
-        fraction[row, : len(up)] = (up[:, 1] - up[:, 0]) / (1.0 - up[:, 0])
+        left = 1.0 - up[:, 0]
+        np.divide(up[:, 1] - up[:, 0], left, out=fraction[row, : len(up)], where=left > 0.0)
         observer("switching", row + 1, len(amplitudes))
     line = np.geomspace(widths[0], widths[-1], 160)
     lines = switched_fraction(card, fields[:, None], line, FINE) if exact else np.full((len(fields), len(line)), np.nan)
@@ -65,7 +67,7 @@ def pulse_switching(
         widths=widths,
         fraction=fraction,
         closed=closed,
-        grouped=switched_fraction(card, fields[:, None], widths) if exact else nothing,
+        grouped=_grouped_fraction(card, fields[:, None], widths, witness.groups) if exact else nothing,
         line_widths=line,
         lines=lines,
         half_times=np.array([_half(widths, row) for row in fraction]),
@@ -73,6 +75,15 @@ def pulse_switching(
         half_line=_half_times(card, field_line) if exact else np.full(len(field_line), np.nan),
         edge=EDGE,
     )
+
+
+def _grouped_fraction(
+    card: Card, fields: NDArray[np.float64], widths: NDArray[np.float64], count: int
+) -> NDArray[np.float64]:
+    """Returns the closed form averaged over the `count` groups of the witness's mean model; broadcasts."""
+    groups = domain_groups(card, count)
+    clock = widths[..., None] * switching_rate(card, fields[..., None], groups.activation_field)
+    return -np.expm1(-(clock**card.weibull_exponent)) @ groups.weight
 
 
 def _half(widths: NDArray[np.float64], fraction: NDArray[np.float64]) -> float:

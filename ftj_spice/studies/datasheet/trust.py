@@ -11,6 +11,7 @@ from ftj_spice.device.reliability import read_disturb
 from ftj_spice.results.plots.device_loops import MV_PER_CM, UC_PER_CM2
 from ftj_spice.results.units import engineering, takes_prefix
 from ftj_spice.studies.datasheet.measure import Datasheet, accelerated, kinds
+from ftj_spice.studies.datasheet.pulses import LOWEST
 
 MARKS = {"measured": "● measured", "derived": "◐ derived", "estimate": "○ estimate"}
 """How the kinds look in the table."""
@@ -21,6 +22,7 @@ _EDGE_UNITS = {"C/m^2": (UC_PER_CM2, "µC/cm²"), "V/m": (MV_PER_CM, "MV/cm"), "
                "m^2": (1e-12, "µm²")}  # fmt: skip
 _MANY_SECONDS = 1e4
 _DISTURBED = 0.01  # share switched by 1 s of reading from which it is worth a note
+_DWELL_VOLTAGES = 3  # at which dwell times are collected
 _APART = 0.02  # deviation of a switched fraction from which an engine's integration is in doubt
 
 
@@ -84,16 +86,15 @@ def warnings(sheet: Datasheet) -> list[str]:
     if unsaturated:
         notes.append(
             f"The write voltage does not saturate the loop at {', '.join(unsaturated)}; the loop is shown, its "
-            "coercive "
-            "field is left out of the plot against frequency."
+            "coercive field is left out of the plot against frequency."
         )
     disturbed = float(read_disturb(card, card.rtn_voltage, 1.0))
     if disturbed > _DISTURBED:
+        drift = "; one more trace shows the drift" if card.switching == "nls" else ""
         notes.append(
             f"The noise voltage ({card.rtn_voltage:g} V) writes: within 1 s it switches {100 * disturbed:.0f} % of a "
-            "cell "
-            "that stands in the high-resistance state. Telegraph noise is therefore shown in the low-resistance state, "
-            "which a positive voltage keeps; one more trace shows the drift."
+            "cell that stands in the high-resistance state. Telegraph noise is therefore shown in the low-resistance "
+            f"state, which a positive voltage keeps{drift}."
         )
     if card.offset_field_spread > 0:
         notes.append(
@@ -107,13 +108,45 @@ def warnings(sheet: Datasheet) -> list[str]:
         if np.isfinite(apart).any() and np.nanmax(apart) > _APART:
             notes.append(
                 f"{sheet.version} departs from the closed form of the switched fraction by up to "
-                f"{np.nanmax(apart):.2g}: "
-                "its integration is not to be trusted for these pulses."
+                f"{np.nanmax(apart):.2g}: its integration is not to be trusted for these pulses."
             )
     if card.switching == "preisach":
         notes.append(
             "The card's switching is Preisach's quasi-static hysteresis. It knows no rate, so switched fraction and "
-            "staircases are left out; its loops are always the numpy model's."
+            "staircases are left out; its loops and its telegraph noise are always the numpy model's."
+        )
+    return notes + _left_out(sheet)
+
+
+def _left_out(sheet: Datasheet) -> list[str]:
+    """Returns what the page does not show, and why."""
+    card, notes = sheet.card, []
+    if card.switching == "nls" and (sheet.switched is None or sheet.stairs is None):
+        notes.append(
+            f"No pulses of {engineering(card.write_time, 's')} from {engineering(LOWEST, 'V', 1)} up to twice the "
+            f"write voltage ({card.write_voltage:g} V) switch the smallest and the largest part of the cell that "
+            "switched fraction and staircases need: one or both are left out."
+        )
+    if len(sheet.dwells) < _DWELL_VOLTAGES or np.isnan(sheet.times.voltage_times).any():
+        notes.append(
+            "At some voltages the trap's two times lie so far apart that the shorter dwells are lost beside the longer "
+            "ones: dwell times and time constants are left out there."
+        )
+    if sheet.spectrum is None:
+        notes.append(
+            f"No spectrum is shown: at {card.trap_voltage:g} V the low-resistance state has no current or no noise, or "
+            "the trap's longer time outlasts a record that resolves the shorter one."
+        )
+    if not len(sheet.spread.on):
+        notes.append(
+            f"At this area the card's spread of ln(current), {max(sheet.spread.sigmas):.3g}, is too wide to mean "
+            "anything: the currents of single cells are left out."
+        )
+    untold = [v for v in (card.write_voltage, card.breakdown_voltage) if v not in sheet.endurance.write_voltages]
+    if untold:
+        notes.append(
+            f"At {untold[0]:g} V the law of breakdown is stretched over so many decades that it gives no life worth "
+            "drawing; it is left out."
         )
     return notes
 

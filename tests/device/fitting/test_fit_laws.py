@@ -155,6 +155,10 @@ def test_held_parameters_make_poor_data_enough(tmp_path):
         ("retention", rows("time [s],polarization", T[:3], T[:3]), "4:1", "3 rows are too few"),
         ("retention", rows("time [s],polarization", T - 2, np.ones(12)), "2:1", "must not be negative"),
         ("retention", rows("time [s],polarization", T, -np.ones(12)), "2:", "must be positive"),
+        ("retention", rows("time [s],polarization", T, np.full(12, 95.0)), "2:5", "write polarization [%] for percent"),
+        ("retention", rows("time [s],polarization", T, np.full(12, 1e308)), "2:5", "can't exceed 10, got 1e+308"),
+        ("retention", rows("time [s],P [C/m^2]", T, np.full(12, 20.0)), "2:5", "can't exceed 10 C/m^2, got 20 C/m^2"),
+        ("endurance", rows("cycles,polarization", T, [1] * 11 + [1e9]), "13:", "relative to the fresh one and can't"),
         ("endurance", rows("cycles,polarization", T[:4], T[:4]), "5:1", "4 rows are too few"),
         ("endurance", rows("cycles,polarization", T, 0 * T), "2:", "must be positive"),
     ],
@@ -174,6 +178,49 @@ def test_a_law_that_does_not_fit_is_told(tmp_path):
     )  # fmt: skip
     with pytest.raises(FitError, match=r"on_activation_energy comes out as -0.*outside its range"):
         fit(tmp_path, "iv", falling)
+
+
+FLAT = rows("V [V],I [A],s", np.tile([1, 2, 3, 40, 50, 60, 70], 2), np.repeat([1e-9, 1e-11], 7), [1] * 7 + [-1] * 7)
+SWAPPED = rows("V [V],I [A],s", np.tile(V, 2), np.repeat([0.1, 1.0], 9) * np.tile(I_ON, 2), [1] * 9 + [-1] * 9)
+BELL = rows("time [s],polarization", T, np.exp(-((T / 1e6) ** 1.7)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "words"),
+    [
+        ("iv", FLAT, "voltage_scale comes out at the upper end of its range, 10 V: the law does not describe"),
+        ("iv", SWAPPED, "on_off_ratio comes out at the lower end of its range, 1.000001: the law does not describe"),
+        ("retention", BELL, "retention_exponent comes out at the upper end of its range, 1: the law does not"),
+    ],
+)
+def test_a_scale_at_the_end_of_its_range_is_refused(tmp_path, kind, content, words):
+    with pytest.raises(FitError) as caught:
+        fit(tmp_path, kind, content)
+    assert words in str(caught.value)
+    assert "--fix" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"), [("switching", "weibull_exponent", 1.0), ("retention", "retention_exponent", 1.01)]
+)
+def test_a_value_at_the_end_of_its_law_is_a_result(tmp_path, kind, name, value):
+    """An exponent of 1, or past it by no more than the scatter allows, is no sign of another law."""
+    true = TRUE.with_values(retention_time=1e7).model_copy(update={name: value})
+    edges = 0
+    for seed in range(4):
+        outcome = fit(tmp_path, kind, text(kind, 0.003, seed, true), TRUE)
+        entry = next(e for e in outcome.estimates if e.name == name)
+        edges += f"{name} lies at the edge of its range: 1" in outcome.notes
+        assert (entry.high if kind == "retention" else entry.low) == pytest.approx(1.0, abs=1e-3)
+        assert entry.low <= entry.value <= entry.high
+    assert edges > 0
+
+
+def test_an_initial_polarization_far_above_the_data_is_refused(tmp_path):
+    time = np.geomspace(1e6, 1e9, 30)
+    content = rows("time [s],P [C/m^2]", time, 0.2 * np.exp(-((time / 10.0) ** 0.1)))
+    with pytest.raises(FitError, match=r"retention.csv:2:11: the initial polarization comes out 10 times above the la"):
+        fit(tmp_path, "retention", content)
 
 
 @pytest.mark.parametrize(

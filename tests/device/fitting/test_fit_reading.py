@@ -187,3 +187,13 @@ def test_any_text_is_read_or_refused_in_one_sentence(tmp_path_factory, text):
         read_table(path, "iv")
     except DataError as error:
         assert str(error).startswith(f"{path}:")
+
+
+def test_a_table_repeats_another_whatever_its_layout(tmp_path):
+    one = table(tmp_path, "# temperature = 300 K\nvoltage [V],current [nA],state\n1,2,on\n2,3,on\n")
+    same = table(tmp_path, "# again\nI [A];V [mV];s\n2e-9;1000;1\n3e-9;2000;1\n# temperature = 300 K\n")
+    warmer = table(tmp_path, "# temperature = 310 K\nvoltage [V],current [nA],state\n1,2,on\n2,3,on\n")
+    shorter = table(tmp_path, "# temperature = 300 K\nvoltage [V],current [nA],state\n1,2,on\n")
+    assert same.repeats(one)
+    assert not warmer.repeats(one)
+    assert not shorter.repeats(one)
