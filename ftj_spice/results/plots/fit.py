@@ -14,6 +14,9 @@ from ftj_spice.results.units import Scale, scale_for
 MOST_PANELS = 6
 """Panels of one figure; of more (RTN traces), the first and the last are shown."""
 
+CUSTOMARY = {"C/m^2": Scale(1e-2, "µC/cm²")}
+"""Units that the field writes otherwise than with a prefix."""
+
 _LEGEND = 12  # entries, at most
 _LONGEST = 30  # characters of an entry
 
@@ -41,7 +44,7 @@ def fit_figure(outcome: Outcome) -> Figure:
 
 def _draw(panel: Panel, data: Axes, below: Axes) -> None:
     values = np.concatenate([series.measured for series in panel.series])
-    y = Scale(1.0, panel.y[1]) if "y" in panel.log else scale_for(values, panel.y[1])
+    y = Scale(1.0, panel.y[1]) if "y" in panel.log else CUSTOMARY.get(panel.y[1]) or scale_for(values, panel.y[1])
     x = Scale(1.0, panel.x[1]) if "x" in panel.log else _abscissa(panel)
     several = len(panel.series) > 1
     colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(panel.series)))
