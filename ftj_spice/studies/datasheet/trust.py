@@ -15,7 +15,7 @@ from ftj_spice.studies.datasheet.pulses import LOWEST
 
 MARKS = {"measured": "● measured", "derived": "◐ derived", "estimate": "○ estimate"}
 """How the kinds look in the table."""
-HEADER = ("parameter", "value", "kind", "source", "meaning")
+HEADER = ("parameter", "value", "kind", "meaning; source of the value")
 """Of the table of parameters."""
 
 _EDGE_UNITS = {"C/m^2": (UC_PER_CM2, "µC/cm²"), "V/m": (MV_PER_CM, "MV/cm"), "A/m^2": (1e4, "A/cm²"),
@@ -45,7 +45,7 @@ def parameter_rows(card: Card) -> list[list[str]]:
             if value is None:
                 continue
             if name in CHOICES:
-                rows.append([name, str(value), "choice", "", DESCRIPTIONS[name]])
+                rows.append([name, str(value), "choice", DESCRIPTIONS[name]])
                 continue
             entry, unit = card.provenance.get(name), unit_of(name) or "1"
             text = shown(float(value), unit, 4)
@@ -53,7 +53,8 @@ def parameter_rows(card: Card) -> list[list[str]]:
                 low, high = entry.interval
                 text += f" (95 %: {shown(low, unit, 4)} to {shown(high, unit, 4)})"
             kind = MARKS["estimate"] if entry is None else MARKS[entry.kind]
-            rows.append([name, text, kind, "" if entry is None else entry.source, DESCRIPTIONS[name]])
+            source = "" if entry is None else f"; {entry.source}"
+            rows.append([name, text, kind, DESCRIPTIONS[name] + source])
     return rows
 
 
