@@ -84,7 +84,22 @@ class Witness(Protocol):
         ...
 
 
-class NumpyWitness:
+class _Closing:
+    """A context that closes itself."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is held that would have to be given back."""
+
+
+class NumpyWitness(_Closing):
     """The numpy model.
 
     Args:
@@ -96,14 +111,6 @@ class NumpyWitness:
 
     def __init__(self, groups: int = GROUPS) -> None:
         self.groups = groups
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def static(
         self, card: Card, voltages: NDArray[np.float64], polarization: float, temperature: float = REFERENCE_TEMPERATURE
@@ -144,7 +151,7 @@ class NumpyWitness:
         return Response(grid[keep], volts[keep], s[keep], current[keep])
 
 
-class NgspiceWitness:
+class NgspiceWitness(_Closing):
     """The subcircuit, or the Verilog-A module, in ngspice.
 
     Args:
@@ -161,12 +168,8 @@ class NgspiceWitness:
         self._models = [compile_model()] if model == "verilog-a" else []
         self.version = f"ngspice-{self._engine.features()['version']} ({model})"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Ends the engine's workers."""
         self._engine.close()
 
     def static(
@@ -221,7 +224,7 @@ class NgspiceWitness:
         return np.interp(times, run["time"], run["i(vsense)"])
 
 
-class VacaskWitness:
+class VacaskWitness(_Closing):
     """The Verilog-A module in VACASK."""
 
     name = "vacask"
@@ -230,14 +233,6 @@ class VacaskWitness:
     def __init__(self, engine: VacaskEngine | None = None) -> None:
         self._engine = engine or VacaskEngine()
         self.version = self._engine.engine
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def static(
         self, card: Card, voltages: NDArray[np.float64], polarization: float, temperature: float = REFERENCE_TEMPERATURE
