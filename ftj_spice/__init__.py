@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftj_spice.array.array import Array as Array
-    from ftj_spice.array.array import ReadResult as ReadResult
     from ftj_spice.array.settings import ReadSettings as ReadSettings
+    from ftj_spice.array.writing.settings import ProgramSettings as ProgramSettings
     from ftj_spice.common.errors import FtjSpiceError as FtjSpiceError
     from ftj_spice.device.card import Card as Card
     from ftj_spice.device.card import available_cards as available_cards
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from ftj_spice.device.domains import DomainSwitching as DomainSwitching
     from ftj_spice.device.switching import MeanSwitching as MeanSwitching
     from ftj_spice.device.waveform import Waveform as Waveform
+    from ftj_spice.engines.arrays import ReadResult as ReadResult
     from ftj_spice.engines.errors import EngineError as EngineError
     from ftj_spice.engines.ngspice import NgspiceEngine as NgspiceEngine
     from ftj_spice.engines.witness import open_witness as open_witness
+    from ftj_spice.generative.convolution import TransposedConvolution as TransposedConvolution
     from ftj_spice.generative.decoder import Decoder as Decoder
+    from ftj_spice.generative.layers import Dense as Dense
     from ftj_spice.sampling.phase import sample as sample
     from ftj_spice.sampling.settings import SampleSettings as SampleSettings
     from ftj_spice.studies.characterize import CharacterizeResult as CharacterizeResult
@@ -37,16 +40,21 @@ if TYPE_CHECKING:
     from ftj_spice.studies.fit import fit as fit
     from ftj_spice.studies.generate import GenerateResult as GenerateResult
     from ftj_spice.studies.generate import generate as generate
+    from ftj_spice.studies.program import ProgramStudy as ProgramStudy
+    from ftj_spice.studies.program import program as program
     from ftj_spice.studies.replay import replay as replay
     from ftj_spice.studies.settings import RunSettings as RunSettings
     from ftj_spice.studies.settings import load_settings as load_settings
     from ftj_spice.studies.train import train as train
+    from ftj_spice.studies.vmm import VmmResult as VmmResult
+    from ftj_spice.studies.vmm import vmm as vmm
 
 _HOMES = {
     "Array": "array.array",
     "Card": "device.card",
     "CharacterizeResult": "studies.characterize",
     "Decoder": "generative.decoder",
+    "Dense": "generative.layers",
     "DomainSwitching": "device.domains",
     "EngineError": "engines.errors",
     "FitOrder": "studies.fit",
@@ -55,10 +63,14 @@ _HOMES = {
     "GenerateResult": "studies.generate",
     "MeanSwitching": "device.switching",
     "NgspiceEngine": "engines.ngspice",
-    "ReadResult": "array.array",
+    "ProgramSettings": "array.writing.settings",
+    "ProgramStudy": "studies.program",
+    "ReadResult": "engines.arrays",
     "ReadSettings": "array.settings",
     "RunSettings": "studies.settings",
     "SampleSettings": "sampling.settings",
+    "TransposedConvolution": "generative.convolution",
+    "VmmResult": "studies.vmm",
     "Waveform": "device.waveform",
     "available_cards": "device.card",
     "characterize": "studies.characterize",
@@ -67,10 +79,12 @@ _HOMES = {
     "load_card": "device.card",
     "load_settings": "studies.settings",
     "open_witness": "engines.witness",
+    "program": "studies.program",
     "replay": "studies.replay",
     "sample": "sampling.phase",
     "static_current": "device.current",
     "train": "studies.train",
+    "vmm": "studies.vmm",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
 

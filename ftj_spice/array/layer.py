@@ -1,182 +1,170 @@
-"""A decoder layer on the array: program, read through ngspice, convert, shift and add."""
+"""A matrix of weights on arrays: program, read tile by tile through an engine, convert, add."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.array.array import ReadResult, overall_status, sweep
-from ftj_spice.array.coding import BitSerial
-from ftj_spice.array.converters import PairConverter
-from ftj_spice.array.mapping import ProgrammedLayer, Tile, program
+from ftj_spice.array.calibration import compensate
+from ftj_spice.array.coding import LATENT_RANGE, Coding, full_scale_of, largest_code, make_coding
+from ftj_spice.array.layer_result import KeptRead, LayerResult, effective_bits
+from ftj_spice.array.layer_run import LayerRun
+from ftj_spice.array.mapping import grid, map_weights, with_errors
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import DataError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
-from ftj_spice.engines.ngspice import NgspiceEngine, Open
-from ftj_spice.netlist.benches import Cells, Line, read_bench
+from ftj_spice.engines.arrays import ArrayReader, Progress, ReadResult
 
-CALIBRATION_INPUTS = 256
-"""Random input vectors (normal, as latents are) that set the converters' ranges."""
+__all__ = ["PROBES", "KeptRead", "LayerResult", "effective_bits", "forward", "read_plan"]
+
+PROBES = 256
+"""Random input vectors (normal, as latents are) that set the converters' ranges where none are given."""
 
 
-@dataclass(frozen=True)
-class TileReads:
-    """All reads of one tile.
+def read_plan(
+    batch: int, shape: tuple[int, int], settings: ReadSettings, *, signed: bool = True, bias: bool = True
+) -> list[int]:
+    """Returns the number of reads of each tile of a layer.
 
-    Attributes:
-        voltages: Row voltages in V, shape `(reads, rows)`.
-        currents: Column currents from the engine in A, shape `(reads, columns)`.
-        codes: Converter codes, shape `(reads, outputs)`.
-        full_scale: Converter range in A, shape `(outputs,)`.
+    Args:
+        batch: Input vectors.
+        shape: Inputs and outputs of the weights.
+        settings: Settings of the read phase.
+        signed: Whether inputs can be negative.
+        bias: Whether one more row carries a bias.
     """
-
-    voltages: NDArray[np.float64]
-    currents: NDArray[np.float64]
-    codes: NDArray[np.int64]
-    full_scale: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class LayerResult:
-    """What a layer's reads give.
-
-    Attributes:
-        outputs: Pre-activations, shape `(batch, outputs)`.
-        exact: The exact product of the unquantised inputs and weights, same shape.
-        full_scale: Span of exact outputs for standard normal inputs: 8 standard deviations, `8 |w|`, rms over outputs.
-        layer: The programmed conductances.
-        tiles: Reads of every tile, in the order of `layer.tiles`.
-        netlists: Netlists by file name.
-        engine: Simulator and version.
-        status: `ok`, or the rungs of the convergence ladder that were needed.
-    """
-
-    outputs: NDArray[np.float64]
-    exact: NDArray[np.float64]
-    full_scale: float
-    layer: ProgrammedLayer
-    tiles: tuple[TileReads, ...]
-    netlists: dict[str, str]
-    engine: str
-    status: str
-
-    @property
-    def mean_absolute_error(self) -> float:
-        """Mean of |output - exact|, in the unit of the pre-activations."""
-        return float(np.mean(np.abs(self.outputs - self.exact)))
-
-    @property
-    def effective_bits(self) -> float:
-        """`log2(full_scale / (sqrt(12) rms error))`: bits of an ideal converter over that span with that error.
-
-        Infinite where there is no error, NaN where all weights are 0.
-        """
-        error = float(np.sqrt(np.mean((self.outputs - self.exact) ** 2)))
-        if self.full_scale == 0:
-            return math.nan
-        return math.log2(self.full_scale / (math.sqrt(12.0) * error)) if error > 0 else math.inf
+    magnitude = largest_code(settings.input_bits, signed)
+    phases = 2 if signed else 1
+    per_vector = {
+        "bit-serial": phases * magnitude.bit_length(),
+        "pulse-width": phases * magnitude,
+        "amplitude": 1,
+    }[settings.coding]
+    return [batch * per_vector] * len(grid((shape[0] + bias, shape[1]), settings))
 
 
 def forward(
     inputs: NDArray[np.float64],
     weights: NDArray[np.float64],
-    bias: NDArray[np.float64],
+    bias: NDArray[np.float64] | None,
     card: Card,
     settings: ReadSettings,
     *,
     seed: int,
-    engine: NgspiceEngine,
+    reader: ArrayReader,
     number: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    full_scale: float | None = None,
+    signed: bool = True,
+    probes: NDArray[np.float64] | None = None,
+    keep: Iterable[tuple[int, int]] = (),
+    progress: Progress | None = None,
 ) -> LayerResult:
-    """Computes `inputs @ weights + bias` on the array; the bias is one more row, driven by a constant.
+    """Computes `inputs @ weights + bias` on arrays; the bias is one more row, driven by a constant.
+
+    Reads are made tile by tile and in batches of bounded size; no draw depends on their size, nor on the engine.
 
     Args:
-        inputs: Shape `(batch, inputs)`, about unit variance.
+        inputs: Shape `(batch, inputs)`.
         weights: Shape `(inputs, outputs)`.
-        bias: Shape `(outputs,)`.
+        bias: Shape `(outputs,)`, or none.
         card: Device card.
         settings: Settings of the read phase.
         seed: The run's seed.
-        engine: Where the reads run.
+        reader: What reads the arrays.
         number: Which layer of the decoder, part of its seed streams.
-        progress: Called with finished and all netlists.
+        full_scale: Full scale of the inputs; the largest code is one step under it. Without it 4 standard deviations
+            for standard normal inputs, or where there are probes, so that their largest is the largest code.
+        signed: Whether inputs can be negative; if not, one phase is enough.
+        probes: Typical inputs, shape `(vectors, inputs)`, from which the converters' ranges are computed and
+            calibration draws; without them standard normal ones (their magnitudes where inputs are not signed).
+        keep: Pairs of tile and read that are kept whole.
+        progress: Called with finished and all tiles.
 
     Raises:
         DataError: Inputs, weights and bias don't fit one another, or are not finite.
+        SettingsError: Conductances outside the card's window, wires that let nothing through, or what the engine
+            can't do.
         EngineError: A simulation failed.
     """
-    _check(inputs, weights, bias)
-    coding = BitSerial(settings.input_bits)
-    extended = np.concatenate([weights, bias[np.newaxis] / coding.constant])
-    layer = program(extended, card, settings, seed, number)
-    batch = len(inputs)
-    on = coding.encode(coding.quantise(_with_constant(inputs, coding))).reshape(batch * coding.planes, -1)
-    probes = generator(seed, "adc-calibration", number).standard_normal((CALIBRATION_INPUTS, weights.shape[0]))
-    probe_on = coding.encode(coding.quantise(_with_constant(probes, coding)))
-
-    voltages = card.vmm_voltage * on.astype(float)
-
-    per_netlist = settings.reads_per_netlist
-    tasks = [(t, begin) for t in range(len(layer.tiles)) for begin in range(0, len(voltages), per_netlist)]
-    netlists: dict[str, str] = {}
-
-    def read(open_netlist: Open, task: tuple[int, int]) -> ReadResult:
-        t, begin = task
-        tile = layer.tiles[t]
-        applied = voltages[begin : begin + per_netlist, tile.rows]
-        netlist = tile_netlist(tile, applied, card, settings)
-        netlists[f"read_tile{t:02d}_{begin // per_netlist:02d}.cir"] = netlist
-        return sweep(open_netlist, netlist, tile.conductance.shape[1], applied)
-
-    answers = engine.map(read, tasks, (lambda done: progress(done, len(tasks))) if progress else None)
-
-    outputs = np.zeros((batch, len(bias)))
-    reads = []
-    for t, tile in enumerate(layer.tiles):
-        currents = np.concatenate([a.currents for a, task in zip(answers, tasks, strict=True) if task[0] == t])
-        calibration = card.vmm_voltage * probe_on[..., tile.rows].astype(float) @ tile.conductance
-        converter = PairConverter.calibrate(settings, calibration)
-        codes = converter.convert(currents, generator(seed, "read-noise", number, t))
-        digits = (codes * converter.lsb).reshape(batch, coding.planes, -1)
-        unit = layer.scale[tile.outputs] / (layer.swing * card.vmm_voltage)
-        outputs[:, tile.outputs] += coding.combine(digits) * unit
-        reads.append(TileReads(voltages[:, tile.rows], currents, codes, converter.full_scale))
+    _check(inputs, weights, bias, signed)
+    normal = signed
+    if probes is None:
+        own = generator(seed, "adc-calibration", number).standard_normal((PROBES, weights.shape[0]))
+        probes = own if signed else np.abs(own)
+    else:
+        normal = False
+        full_scale = full_scale or full_scale_of(probes, settings, signed)
+    coding = make_coding(settings, card, signed, full_scale or LATENT_RANGE)
+    extended = weights if bias is None else np.concatenate([weights, bias[np.newaxis] / coding.constant])
+    layer = map_weights(extended, card, settings)
+    if settings.ir_drop == "compensate":
+        layer = compensate(layer, card, settings, seed, number, reader)
+    layer = with_errors(layer, card, settings, seed, number)
+    run = LayerRun(layer, coding, card, settings, seed, number, reader, coding.quantise(_extend(inputs, bias, coding)))
+    run.prepare(coding.quantise(_extend(probes, bias, coding)))
+    outputs = run.outputs(_by_tile(keep, read_plan(len(inputs), _shape(weights), settings, signed=signed,
+                                                   bias=bias is not None)), progress)  # fmt: skip
+    exact = inputs @ weights + (0.0 if bias is None else bias)
+    joined = ReadResult.joined(run.answers)
     return LayerResult(
         outputs=outputs,
-        exact=inputs @ weights + bias,
-        full_scale=8.0 * float(np.sqrt(np.mean(np.sum(weights**2, axis=0)))),
+        exact=exact,
+        full_scale=_span(probes, weights, normal),
         layer=layer,
-        tiles=tuple(reads),
-        netlists=dict(sorted(netlists.items())),
-        engine=answers[0].engine,
-        status=overall_status(answers),
+        converters=tuple(run.converters),
+        corrections=tuple(run.corrections) if run.corrections else None,
+        kept=tuple(sorted(run.kept, key=lambda kept: (kept.tile, kept.read))),
+        reads=run.reads,
+        reach=run.reach,
+        engine=joined.engine,
+        status=joined.status,
+        methods=joined.methods,
     )
 
 
-def tile_netlist(tile: Tile, voltages: NDArray[np.float64], card: Card, settings: ReadSettings) -> str:
-    """Returns the netlist that reads one tile once per row of `voltages`."""
-    return read_bench(
-        Cells.of(card, tile.conductance),
-        voltages,
-        topology="crossbar",
-        word_line=Line(settings.line_resistance),
-        driver_resistance=settings.driver_resistance,
-    )
+def _by_tile(keep: Iterable[tuple[int, int]], plan: list[int]) -> dict[int, list[int]]:
+    """Returns the reads to keep, by tile.
+
+    Raises:
+        DataError: A pair names no read.
+    """
+    result: dict[int, list[int]] = {}
+    for tile, read in sorted(set(keep)):
+        if not (0 <= tile < len(plan) and 0 <= read < plan[tile]):
+            raise DataError(f"there is no read {read} of tile {tile}: {len(plan)} tiles of {plan[0]} reads each")
+        result.setdefault(tile, []).append(read)
+    return result
 
 
-def _with_constant(inputs: NDArray[np.float64], coding: BitSerial) -> NDArray[np.float64]:
+def _shape(matrix: NDArray[np.float64]) -> tuple[int, int]:
+    return matrix.shape[0], matrix.shape[1]
+
+
+def _extend(inputs: NDArray[np.float64], bias: NDArray[np.float64] | None, coding: Coding) -> NDArray[np.float64]:
     """Appends the constant that carries the bias."""
+    if bias is None:
+        return inputs
     return np.concatenate([inputs, np.full((len(inputs), 1), coding.constant)], axis=1)
 
 
-def _check(inputs: NDArray[np.float64], weights: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
-    if weights.ndim != 2 or bias.shape != weights.shape[1:]:
+def _span(probes: NDArray[np.float64], weights: NDArray[np.float64], normal: bool) -> float:
+    """Returns 8 standard deviations of the exact outputs, rms over outputs."""
+    if normal:
+        return 8.0 * float(np.sqrt(np.mean(np.sum(weights**2, axis=0))))
+    return 8.0 * float(np.sqrt(np.mean(np.var(probes @ weights, axis=0))))
+
+
+def _check(
+    inputs: NDArray[np.float64], weights: NDArray[np.float64], bias: NDArray[np.float64] | None, signed: bool
+) -> None:
+    if weights.ndim != 2 or 0 in weights.shape:
+        raise DataError(f"weights must be a matrix with at least one element, not of shape {weights.shape}")
+    if bias is not None and bias.shape != weights.shape[1:]:
         raise DataError(f"weights {weights.shape} and bias {bias.shape} are not (inputs, outputs) and (outputs,)")
     if inputs.ndim != 2 or inputs.shape[1] != len(weights) or len(inputs) == 0:
         raise DataError(f"inputs must have shape (batch, {len(weights)}), not {inputs.shape}")
-    if not all(np.isfinite(part).all() for part in (inputs, weights, bias)):
+    if not all(np.isfinite(part).all() for part in (inputs, weights, bias) if part is not None):
         raise DataError("inputs, weights and bias of a layer must be finite")
+    if not signed and (inputs < 0).any():
+        raise DataError("inputs that are said to be never negative hold negative values")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ftj_spice.cli import card, characterize, config, doctor, fit, generate, netlist, replay, train
+from ftj_spice.cli import card, characterize, config, doctor, fit, generate, netlist, program, replay, train, vmm
 from ftj_spice.cli.output import NobodyReadsError, abandon_output, complain, say
 from ftj_spice.cli.signals import Interruption
 from ftj_spice.common.errors import FtjSpiceError
@@ -36,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="First steps:  ftj-spice doctor   then   ftj-spice generate -o run1",
 )
-for verb in (generate, card, characterize, fit, netlist, train, replay, doctor, config):
+for verb in (generate, card, characterize, fit, netlist, program, vmm, train, replay, doctor, config):
     verb.register(app)
 
 

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ftj_spice.cli.output import say, say_json
+from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
 EPILOG = (
     "Examples:\n\n"
     "  ftj-spice generate                                       64 digits into ./ftj-run\n\n"
     "  ftj-spice generate -n 16 --seed 7 -o run7 -j 2           16 digits, two ngspice workers\n\n"
+    "  ftj-spice generate -n 1000 --engine fast --audit 20      compiled engines, a part of their work audited\n\n"
     "  ftj-spice generate --set sample.voltage=1.4 -o low       another operating point\n\n"
     "  ftj-spice config > mine.toml; ftj-spice generate --config mine.toml -o mine"
 )
@@ -29,6 +30,10 @@ def generate(
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Run directory to write.")] = Path("ftj-run"),
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice workers side by side.")] = 1,
+    engine: Annotated[
+        str | None, typer.Option(help="Engine of both phases: fast, ngspice, or vacask (reads by VACASK).")
+    ] = None,
+    audit: Annotated[int | None, typer.Option(help="Reads that ngspice repeats at random; 0 for none.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see ftj-spice config.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -37,23 +42,42 @@ def generate(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars, no closing lines.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON on standard output.")] = False,
 ) -> None:
-    """Draw images: FTJ noise becomes latents, latents become images, ngspice simulates the array."""
+    """Draw images: FTJ noise becomes latents, latents become images, every layer on simulated arrays."""
+    from ftj_spice.studies.estimate import estimate
     from ftj_spice.studies.generate import generate as run
-    from ftj_spice.studies.settings import load_settings
+    from ftj_spice.studies.settings import engine_changes, load_settings
 
-    changes = list(change or [])
-    changes += [f"{key}={value}" for key, value in (("samples", samples), ("seed", seed)) if value is not None]
+    changes = [*(change or []), *(engine_changes(engine) if engine is not None else ())]
+    given = (("samples", samples), ("seed", seed), ("audit", audit))
+    changes += [f"{key}={value}" for key, value in given if value is not None]
     settings = load_settings(config, changes)
-    names = {"sample": "sample phase (ngspice)", "read": "first layer (ngspice)", "report": "files and report"}
+    expected = estimate(settings, jobs)
+    if expected.long and not quiet:
+        complain(expected.sentence)
+    names = {
+        "sample": f"sample phase ({settings.engine.sample})",
+        "read": f"decoder layers ({settings.engine.read})",
+        "report": "files and report",
+    }
     with progress_bars(names, quiet) as observer:
         result = run(settings, out, jobs=jobs, force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]])
+    m = result.metrics
     if as_json:
-        say_json(result.metrics)
+        say_json(m)
     elif not quiet:
-        m = result.metrics
+        bits = ", ".join(f"{layer['effective_bits']:.1f}" for layer in m["layers"])
         say(
             f"{m['images']['count']} images in {out / 'images.png'}\n"
-            f"latents: variance {m['latents']['simulated']['variance']:.3f} (closed form 1), first layer: "
-            f"{m['first_layer']['effective_bits']:.1f} effective bits over {m['first_layer']['reads']} ngspice reads\n"
-            f"open {out / 'report.html'}; check with: ftj-spice replay {shlex.quote(str(out))}"
+            f"latents: variance {m['latents']['simulated']['variance']:.3f} (closed form 1); layers on arrays: "
+            f"{bits} effective bits over {m['reads']} reads ({result.engines['read']})"
         )
+        for name, audit_ in result.audits.items():
+            say(f"audit of {name}: {audit_.sentence}")
+        say(f"open {out / 'report.html'}; check with: ftj-spice replay {shlex.quote(str(out))}")
+    if not result.passes:
+        beyond = {name: audit_ for name, audit_ in result.audits.items() if not audit_.passes}
+        complain(
+            "; ".join(f"the audit of {name} is beyond its limit: {audit_.sentence}" for name, audit_ in beyond.items())
+            + f"; the run is in {out}"
+        )
+        raise typer.Exit(1)

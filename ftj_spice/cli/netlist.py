@@ -9,11 +9,12 @@ import typer
 from ftj_spice.cli.output import say
 
 EPILOG = (
-    "Kinds: cell (single junctions, I-V), crossbar, nor (arrays, column currents), read (one read as a transient), "
-    "write (one junction with its switching, under write pulses), "
+    "Kinds: cell (single junctions, I-V), crossbar, nor, 1t1f, nor1t, and (arrays, column currents), "
+    "read (one read as a transient), write (one junction with its switching, under write pulses), "
     "sample, sample-comparator (noise, with trap histories).\n\n"
     "Examples:\n\n"
     "  ftj-spice netlist crossbar --rows 64 --columns 64 -o xbar.cir && ngspice -b xbar.cir\n\n"
+    "  ftj-spice netlist 1t1f --drive both --driver-resistance 100 -o 1t1f.cir\n\n"
     "  ftj-spice netlist nor --conductance G.npy -o nor.cir\n\n"
     "  ftj-spice netlist write -o write.cir && ngspice -b -r write.raw write.cir\n\n"
     "  ftj-spice netlist sample --rows 16 --columns 1 --samples 20 -o noise.cir"
@@ -31,6 +32,10 @@ def netlist(
     columns: Annotated[int, typer.Option(help="Bit lines.")] = 8,
     card: Annotated[str, typer.Option(help="Device card: a packaged name or a .toml file.")] = "hzo_mfis_nominal",
     line_resistance: Annotated[float, typer.Option(help="Ohm per wire segment.")] = 2.0,
+    driver_resistance: Annotated[float, typer.Option(help="Ohm of each driver (arrays).")] = 0.0,
+    sense_resistance: Annotated[float, typer.Option(help="Ohm of each sense amplifier (arrays).")] = 0.0,
+    drive: Annotated[str, typer.Option(help="Driven ends of the lines: first, last or both (arrays).")] = "first",
+    sense: Annotated[str, typer.Option(help="Held ends of the columns: first, last or both (arrays).")] = "last",
     conductance: Annotated[
         Path | None,
         typer.Option(
@@ -48,7 +53,11 @@ def netlist(
     """Write a netlist that plain `ngspice -b` runs."""
     from ftj_spice.studies.netlists import NetlistOrder, make_netlist, write_netlist
 
-    text = make_netlist(kind, NetlistOrder(rows, columns, card, line_resistance, conductance, seed, samples, model))
+    order = NetlistOrder(
+        rows, columns, card, line_resistance, conductance, seed, samples, model, driver_resistance, sense_resistance,
+        drive, sense,
+    )  # fmt: skip
+    text = make_netlist(kind, order)
     if out is None:
         say(text)
         return

@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
@@ -34,6 +34,9 @@ from ftj_spice.device.parameters import (
     Variability,
     unit_of,
 )
+
+if TYPE_CHECKING:
+    from ftj_spice.device.physical import PhysicalLaw
 
 _STEEPEST = 150.0  # largest voltage over V0 of the sinh law
 _HEAD = ("name", "description", "extends")
@@ -88,20 +91,24 @@ class Card(Geometry, Conduction, Polarization, Bias, Noise, Reliability, Variabi
 
     @property
     def conduction(self) -> ConductionLaw:
-        """The array's I-V law, by the conductance at V_VMM.
-
-        Raises:
-            SettingsError: The card's law is the physical one, whose current is no conductance times one function of V.
-        """
+        """The array's I-V law, by the conductance at V_VMM."""
         if self.law == "linear":
             return LinearLaw()
         if self.law == "physical":
-            raise SettingsError(f"card '{self.name}': arrays need the law 'sinh' or 'linear', not 'physical'")
+            return self._physical
         return SinhLaw(self.voltage_scale, self.vmm_voltage)
+
+    @property
+    def _physical(self) -> "PhysicalLaw":
+        from ftj_spice.device.physical import PhysicalLaw  # which reads cards itself
+
+        return PhysicalLaw.of(self)
 
     @property
     def on_conductance(self) -> float:
         """Conductance of the low-resistance state at V_VMM, in S."""
+        if self.law == "physical":  # its current is no conductance times one function of the voltage
+            return self._physical.on_conductance
         law = self.conduction
         at_reference = float(law.current(1.0, self.reference_voltage))
         return self.area * self.on_current_density / at_reference
@@ -109,6 +116,8 @@ class Card(Geometry, Conduction, Polarization, Bias, Noise, Reliability, Variabi
     @property
     def off_conductance(self) -> float:
         """Conductance of the high-resistance state at V_VMM, in S."""
+        if self.law == "physical":
+            return self._physical.off_conductance
         return self.on_conductance / self.on_off_ratio
 
     @property

@@ -23,7 +23,8 @@ _FEEDBACK = 0.01  # largest change of the polarization, in parts of P_r, before 
 
 
 @numba.njit(cache=CACHE, inline="always")
-def _cost(h, beta):  # pragma: no cover - compiled
+def domain_cost(h, beta):  # pragma: no cover - compiled
+    """What a history costs of a domain's budget, `h^beta`."""
     return h * h if beta == 2.0 else h**beta
 
 
@@ -57,7 +58,7 @@ def _pulse(up, history, budget, barrier, offset, stream, duration, field, tau0, 
             if favoured:
                 history[cell, k] = max(0.0, h - theta)
                 continue
-            left = budget[cell, k] - (_cost(h + theta, beta) - _cost(h, beta))
+            left = budget[cell, k] - (domain_cost(h + theta, beta) - domain_cost(h, beta))
             if left > 0.0:
                 history[cell, k], budget[cell, k] = h + theta, left
             else:
@@ -115,6 +116,17 @@ class DomainSwitching:
     def domains(self) -> int:
         """Domains per cell."""
         return self._up.shape[1]
+
+    @property
+    def arrays(
+        self,
+    ) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]]:
+        """The state itself, not a copy, for compiled code that moves it on.
+
+        Whether each domain points up, its history, its budget, its activation field to the power alpha (all of shape
+        `(cells, domains)`), and the random state of each cell.
+        """
+        return self._up, self._history, self._budget, self._barrier, self._stream
 
     @property
     def normalised(self) -> NDArray[np.float64]:

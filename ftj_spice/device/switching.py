@@ -23,7 +23,8 @@ RUN_DOWN = 6.0
 """K of the mean model: how fast the mean history runs down while the field favours the present state."""
 
 _STEP = 0.05  # largest step of the clock in the integration
-_GONE = 1e-6  # share below which a group counts as switched
+GONE = 1e-6
+"""Share below which a group counts as switched."""
 _FEEDBACK = 1e-3  # largest change of the field by switching within one step, in parts of the mean activation field
 
 
@@ -59,7 +60,7 @@ def switching_rate(card: Card, field: ArrayLike, activation_field: ArrayLike) ->
 
 
 @numba.njit(cache=CACHE, inline="always")
-def _slopes(n, a, beta):  # pragma: no cover - compiled
+def slopes(n, a, beta):  # pragma: no cover - compiled
     """Derivatives of a shrinking share and its total history by the clock."""
     h = max(a, 0.0) / (n + REGULARISATION)
     hazard = 2.0 * h if beta == 2.0 else beta * h ** (beta - 1.0)
@@ -73,16 +74,16 @@ def _advance(n, a, b, theta, beta):  # pragma: no cover - compiled
         return n, a, b
     b *= np.exp(-RUN_DOWN * theta)
     left = theta
-    while left > 0.0 and n > _GONE:
+    while left > 0.0 and n > GONE:
         d = min(left, _STEP)
-        n1, a1 = _slopes(n, a, beta)
-        n2, a2 = _slopes(n + 0.5 * d * n1, a + 0.5 * d * a1, beta)
-        n3, a3 = _slopes(n + 0.5 * d * n2, a + 0.5 * d * a2, beta)
-        n4, a4 = _slopes(n + d * n3, a + d * a3, beta)
+        n1, a1 = slopes(n, a, beta)
+        n2, a2 = slopes(n + 0.5 * d * n1, a + 0.5 * d * a1, beta)
+        n3, a3 = slopes(n + 0.5 * d * n2, a + 0.5 * d * a2, beta)
+        n4, a4 = slopes(n + d * n3, a + d * a3, beta)
         n += d * (n1 + 2.0 * n2 + 2.0 * n3 + n4) / 6.0
         a += d * (a1 + 2.0 * a2 + 2.0 * a3 + a4) / 6.0
         left -= d
-    if n <= _GONE:
+    if n <= GONE:
         return 0.0, 0.0, b
     return n, max(a, 0.0), b
 

@@ -1,6 +1,6 @@
 """What reads an array: one face for ngspice, the fast engine and VACASK."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -66,3 +66,28 @@ class ArrayReader(Protocol):
             SettingsError: The array is out of this engine's reach; the sentence gives the estimate.
         """
         ...
+
+
+def read_all(
+    reader: ArrayReader, tasks: Sequence[tuple[ArrayCircuit, Drive]], progress: Progress | None = None
+) -> list[ReadResult]:
+    """Reads several arrays: side by side where the reader can (`read_many`), else one after another.
+
+    Args:
+        reader: What reads them.
+        tasks: Arrays and their drives.
+        progress: Called with finished and all arrays.
+
+    Raises:
+        EngineError: A simulation failed.
+        SettingsError: An array is out of this engine's reach.
+    """
+    many = getattr(reader, "read_many", None)
+    if many is not None:
+        return many(tasks, progress)
+    answers = []
+    for circuit, drive in tasks:
+        answers.append(reader.read(circuit, drive))
+        if progress is not None:
+            progress(len(answers), len(tasks))
+    return answers

@@ -1,9 +1,18 @@
-"""The trained decoder in numpy: latent vectors in, images out, with the first layer open to the hardware.
+"""The trained decoder in numpy: latent vectors in, images out, its layers open to the hardware.
 
-A decoder is a multilayer perceptron: `h = relu(h @ W + b)` in every layer but the last, whose output goes through
-`sigmoid(output_gain * (h @ W + b))` to become pixels in [0, 1]. All arithmetic is float64. numpy's matrix products sum
-in an order that may depend on the batch size, the BLAS library and its number of threads: images of one batch are
-bit-identical from run to run on one machine, and agree to about 1e-12 otherwise.
+A decoder is a chain of linear layers, dense or transposed convolutions, with a ReLU between them; what the last one
+gives goes through `sigmoid(output_gain * values)` to become pixels in [0, 1]. Its loop, with the array in the place of
+the matrix product, is
+
+    values = latents
+    for index, layer in enumerate(decoder.layers):
+        values = decoder.hidden(values) if index else values
+        values = layer.scatter(array(layer.gather(values)))
+    images = decoder.finish(values)
+
+All arithmetic is float64. numpy's matrix products sum in an order that may depend on the batch size, the BLAS library
+and its number of threads: images of one batch are bit-identical from run to run on one machine, and agree to about
+1e-12 otherwise.
 """
 
 from dataclasses import dataclass, field
@@ -18,18 +27,20 @@ from ftj_spice.common import resources
 from ftj_spice.common.errors import DataError
 from ftj_spice.common.files import replace_file
 from ftj_spice.generative import decoder_file
+from ftj_spice.generative.layers import Layer
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """A multilayer perceptron that turns latent vectors into grey images.
+    """Layers that turn latent vectors into grey or colour images.
 
     Attributes:
-        layers: One `(weights, bias)` pair per layer, of shapes (inputs, outputs) and (outputs,); stored as read-only
-            float64 arrays.
-        image_shape: Height and width of an image in pixels; their product is the last layer's number of outputs.
+        layers: From the latents to the pixels. A `(weights, bias)` pair of shapes (inputs, outputs) and (outputs,) may
+            be given for a dense layer.
+        image_shape: (height, width) of grey images, (height, width, 3) of colour images: red, green, blue. Its product
+            is the last layer's number of outputs, which are ordered plane by plane: all of red first.
         output_gain: Factor on the last layer's values before the sigmoid; above 1 it sharpens the images.
         record: How the decoder was trained, as plain JSON data.
 
@@ -37,13 +48,13 @@ class Decoder:
         DataError: The layers don't chain, a value is not finite, or the last layer does not fill an image.
     """
 
-    layers: tuple[tuple[FloatArray, FloatArray], ...]
-    image_shape: tuple[int, int] = (28, 28)
+    layers: tuple[Layer, ...]
+    image_shape: tuple[int, ...] = (28, 28)
     output_gain: float = 1.0
     record: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        layers = tuple((_frozen(weights), _frozen(bias)) for weights, bias in self.layers)
+        layers = tuple(decoder_file.layer(index, parts) for index, parts in enumerate(self.layers))
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "image_shape", tuple(int(side) for side in self.image_shape))
         object.__setattr__(self, "output_gain", float(self.output_gain))
@@ -79,12 +90,7 @@ class Decoder:
     @property
     def latent_dim(self) -> int:
         """Number of components of a latent vector."""
-        return self.layers[0][0].shape[0]
-
-    @property
-    def first_layer(self) -> tuple[FloatArray, FloatArray]:
-        """Weights (latent_dim, outputs) and bias (outputs,) of the layer that the array computes."""
-        return self.layers[0]
+        return self.layers[0].inputs
 
     def __call__(self, z: ArrayLike) -> FloatArray:
         """Decodes latent vectors.
@@ -93,30 +99,37 @@ class Decoder:
             z: Latent vectors (batch, latent_dim), about standard normal.
 
         Returns:
-            Images (batch, height, width) in [0, 1].
+            Images (batch, *image_shape) in [0, 1].
 
         Raises:
             DataError: `z` has another shape or holds values that are not finite.
         """
-        weights, bias = self.first_layer
-        return self.after_first_layer(_batch(z, self.latent_dim, "latent vectors") @ weights + bias)
+        values = self.layers[0](_batch(z, self.latent_dim, "latent vectors"))
+        for layer in self.layers[1:]:
+            values = layer(self.hidden(values))
+        return self.finish(values)
 
-    def after_first_layer(self, preactivations: ArrayLike) -> FloatArray:
-        """Finishes the images from the first layer's results, e.g. those read from the array.
+    def hidden(self, values: ArrayLike) -> FloatArray:
+        """Returns what the next layer takes from a layer that is not the last: ReLU of (batch, outputs)."""
+        return np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+
+    def finish(self, values: ArrayLike) -> FloatArray:
+        """Returns the images of the last layer's results.
 
         Args:
-            preactivations: `z @ weights + bias` of the first layer before its ReLU, (batch, outputs).
+            values: What the last layer gives, e.g. read from the array, (batch, outputs).
 
         Returns:
-            Images (batch, height, width) in [0, 1].
+            Images (batch, *image_shape) in [0, 1].
 
         Raises:
-            DataError: `preactivations` has another shape or holds values that are not finite.
+            DataError: `values` has another shape or holds values that are not finite.
         """
-        values = _batch(preactivations, self.first_layer[1].size, "first-layer results")
-        for weights, bias in self.layers[1:]:
-            values = np.maximum(values, 0.0) @ weights + bias
-        return expit(self.output_gain * values).reshape(-1, *self.image_shape)
+        batch = _batch(values, self.layers[-1].outputs, "last-layer results")
+        pixels = expit(self.output_gain * batch)
+        height, width, *colours = self.image_shape
+        planes = pixels.reshape(-1, *colours, height, width)
+        return np.ascontiguousarray(np.moveaxis(planes, 1, 3)) if colours else planes
 
 
 def shipped(name: str = "mnist") -> Decoder:
@@ -133,13 +146,6 @@ def shipped(name: str = "mnist") -> Decoder:
     if name not in known:
         raise DataError(f"no shipped decoder is called {name!r}; there are: {', '.join(known) or 'none'}")
     return Decoder.load(folder / f"{name}.npz")
-
-
-def _frozen(values: ArrayLike) -> FloatArray:
-    """Returns a read-only float64 copy."""
-    copy = np.array(values, dtype=np.float64, order="C")
-    copy.flags.writeable = False
-    return copy
 
 
 def _batch(values: ArrayLike, width: int, what: str) -> FloatArray:

@@ -5,109 +5,113 @@ Every bench runs with a plain `ngspice -b FILE`. Arrays have shape `(rows, colum
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.device.card import Card
-from ftj_spice.device.conduction import SinhLaw
 from ftj_spice.device.traps import TrapHistory
+from ftj_spice.netlist.circuit import ArrayCircuit, Cells, Drive, Line
 from ftj_spice.netlist.render import RenderError, render
+from ftj_spice.netlist.wiring import array_values, cell_values, wire_values
 
-TOPOLOGIES = ("crossbar", "nor")
-"""How an array's cells are wired; see the templates in `netlists/arrays/`."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One kind of wire.
-
-    Attributes:
-        resistance: Per segment, in ohm; 0 joins the cells directly.
-        capacitance: Per segment to ground, in F.
-    """
-
-    resistance: float = 0.0
-    capacitance: float = 0.0
+READ_TOLERANCE = 1e-9
+"""`reltol` of the read bench: the change at which Newton's iteration ends, so that errors are far smaller."""
+SMALLEST_CURRENT = 1e-18
+"""`abstol` of the read bench in A, where rounding leaves no more."""
+SMALLEST_VOLTAGE = 1e-11
+"""`vntol` of the read bench in V."""
+LOOSEST_TOLERANCE = 1e-3
+SAFETY = 64.0
+"""Last bits of a number that rounding may cost."""
 
 
-@dataclass(frozen=True)
-class Cells:
-    """The cells of an array, as the templates need them.
+def read_bench(circuit: ArrayCircuit, drive: Drive) -> str:
+    """Returns the bench that reads an array once per entry of the drive's batch, as one DC sweep of `vindex`.
 
-    Attributes:
-        law: `sinh` or `linear`.
-        scale: V0 of the sinh law in V; 1 for the linear law.
-        strength: Current before the sinh in A, or conductance in S; shape `(rows, columns)`.
-        capacitance: Of one cell, in F.
-        amplitude: Relative current drop when the trap is filled, shape `(rows, columns)`; none for quiet cells.
-    """
-
-    law: str
-    scale: float
-    strength: NDArray[np.float64]
-    capacitance: float = 0.0
-    amplitude: NDArray[np.float64] | None = None
-
-    @classmethod
-    def of(cls, card: Card, conductance: NDArray[np.float64], amplitude: NDArray[np.float64] | None = None) -> "Cells":
-        """Returns the cells of a card with conductances (S at V_VMM) and, for noisy cells, trap amplitudes."""
-        law = card.conduction
-        if isinstance(law, SinhLaw):
-            return cls("sinh", law.voltage_scale, law.prefactor(conductance), card.capacitance, amplitude)
-        return cls("linear", 1.0, np.asarray(conductance, float), card.capacitance, amplitude)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        rows, columns = self.strength.shape
-        return rows, columns
-
-
-def read_bench(
-    cells: Cells,
-    inputs: NDArray[np.float64],
-    *,
-    topology: str = "crossbar",
-    word_line: Line = Line(),
-    bit_line: Line = Line(),
-    driver_resistance: float = 0.0,
-) -> str:
-    """Returns the bench that reads an array once per row of `inputs`, as one DC sweep of the source `vindex`.
+    Column j's current is `i(vsense{j})`, positive out of the array; floating columns have none. Where a line is held at
+    both ends, this is the sum of both.
 
     Args:
-        cells: The array.
-        inputs: Row voltages in V, shape `(reads, rows)`.
-        topology: `crossbar` (one wire resistance, that of `word_line`, for both directions) or `nor`.
-        word_line: Wires along the rows.
-        bit_line: Wires along the columns.
-        driver_resistance: Output resistance of the row drivers in ohm.
+        circuit: The array.
+        drive: What its terminations are held at.
 
     Raises:
-        RenderError: A value is not fit for a netlist, or the topology is unknown.
+        RenderError: A value is not fit for a netlist, or circuit and drive don't fit.
     """
-    if topology not in TOPOLOGIES:
-        raise RenderError(f"unknown topology {topology!r}; known: {', '.join(TOPOLOGIES)}")
-    rows, columns = cells.shape
-    if inputs.ndim != 2 or inputs.shape[1] != rows or len(inputs) == 0:
-        raise RenderError(f"the inputs of {rows} rows must have shape (reads, {rows}), not {inputs.shape}")
-    # A single read needs two points for ngspice's table to be a function.
-    padded = inputs if len(inputs) > 1 else np.repeat(inputs, 2, axis=0)
+    check_drive(circuit, drive)
+    values = array_values(circuit, drive)
     return render(
         "benches/read.cir.j2",
-        rows=rows,
-        columns=columns,
-        topology=topology,
-        word=vars(word_line),
-        bit=vars(bit_line),
-        driver_resistance=driver_resistance,
-        cell_capacitance=cells.capacitance,
-        law=cells.law,
-        scale=cells.scale,
-        strength=cells.strength,
-        inputs=np.ascontiguousarray(padded.T),
-        points=len(padded),
+        points=len(drive),
+        vntol=SMALLEST_VOLTAGE,
+        **_tolerances(circuit, drive),
+        **values,
     )
+
+
+def _tolerances(circuit: ArrayCircuit, drive: Drive) -> dict[str, float]:
+    """Returns `reltol` and `abstol` of a read: as tight as rounding lets them be.
+
+    A node at V volts between wires of R ohm knows its currents to some V / R times the last bit of a number, and the
+    voltage of a floating line is known no better than its cells' conductance against 1 / R. Where ngspice were asked
+    for more, it would never see its iteration end, and step its sources and gmin in vain.
+    """
+    levels = [drive.lines] + ([] if drive.sense is None else [drive.sense])
+    volts = max(float(np.abs(level).max()) for level in levels)
+    resistances = (
+        circuit.driven_line.resistance,
+        circuit.sensed_line.resistance,
+        circuit.driver_resistance,
+        circuit.sense_resistance,
+    )
+    largest = 1.0 / min([r for r in resistances if r > 0], default=np.inf)
+    flow = volts * largest
+    if circuit.wiring.transistor and drive.gates is not None:
+        t = circuit.transistor
+        gate = max(float(drive.gates.max()), 0.0) / (2.0 * t.slope_factor * t.thermal_voltage)
+        flow = max(flow, t.specific_current * gate**2)
+    last_bits = SAFETY * float(np.finfo(float).eps)
+    weakest = min(_floating_conductances(circuit, drive), default=np.inf)
+    return {
+        "reltol": min(max(READ_TOLERANCE, last_bits * largest / weakest), LOOSEST_TOLERANCE),
+        "abstol": max(SMALLEST_CURRENT, last_bits * flow),
+    }
+
+
+def _floating_conductances(circuit: ArrayCircuit, drive: Drive) -> list[float]:
+    """Returns about the conductance of all cells on each floating line that has any, in S."""
+    strength = circuit.cells.strength / circuit.cells.scale
+    along = 1 if circuit.wiring.along == "rows" else 0
+    found = []
+    for floating, axis in ((drive.floating_lines, along), (drive.floating_columns, 0)):
+        if floating is not None:
+            found += strength.sum(axis=axis)[np.asarray(floating, bool)].tolist()
+    return [total for total in found if total > 0]
+
+
+def check_drive(circuit: ArrayCircuit, drive: Drive) -> None:
+    """Checks that a drive has the shapes that its circuit asks for.
+
+    Raises:
+        RenderError: It has not.
+    """
+    rows, columns = circuit.shape
+    shapes = {
+        "lines": (drive.lines, (len(drive), circuit.driven_lines)),
+        "gates": (drive.gates, (len(drive), rows)),
+        "sense": (drive.sense, (columns,)),
+        "floating_lines": (drive.floating_lines, (circuit.driven_lines,)),
+        "floating_columns": (drive.floating_columns, (columns,)),
+    }
+    if drive.lines.ndim != 2 or len(drive) == 0:
+        raise RenderError(f"the drive's lines must have shape (reads, {circuit.driven_lines}), not {drive.lines.shape}")
+    for name, (values, shape) in shapes.items():
+        if values is not None and np.shape(values) != shape:
+            raise RenderError(f"the drive's {name} must have shape {shape}, not {np.shape(values)}")
+    if circuit.wiring.transistor != (drive.gates is not None):
+        verb = "needs" if circuit.wiring.transistor else "has no"
+        raise RenderError(f"topology {circuit.topology!r} {verb} gate voltages")
 
 
 @dataclass(frozen=True)
@@ -159,8 +163,8 @@ class SampleArray:
 
     cells: Cells
     lead: int = 0
-    word_line: Line = Line()
-    bit_line: Line = Line()
+    word_line: Line = field(default_factory=Line)
+    bit_line: Line = field(default_factory=Line)
     driver_resistance: float = 0.0
 
     def nodes(self) -> tuple[list[str], list[str]]:
@@ -178,15 +182,18 @@ class SampleArray:
             "rows": rows,
             "columns": columns,
             "lead": self.lead,
-            "word": vars(self.word_line),
-            "bit": vars(self.bit_line),
+            "wiring": _grid(rows, columns, self.word_line, self.bit_line),
             "driver_resistance": self.driver_resistance,
-            "cell_capacitance": self.cells.capacitance,
-            "law": self.cells.law,
-            "scale": self.cells.scale,
-            "strength": self.cells.strength,
+            "cells": cell_values(self.cells),
             "amplitude": self.cells.amplitude,
         }
+
+
+def _grid(rows: int, columns: int, word_line: Line, bit_line: Line) -> dict[str, Any]:
+    """Returns the wiring of an array that is driven at row{i} and sensed at sense{j}, below the last row."""
+    driven = [[f"row{i}", None] for i in range(rows)]
+    sensed = [[None, f"sense{j}"] for j in range(columns)]
+    return wire_values("rows", word_line, bit_line, driven, sensed)
 
 
 def integrator_bench(
@@ -315,7 +322,7 @@ def cell_bench(cells: Cells) -> str:
     Raises:
         RenderError: A value is not fit for a netlist.
     """
-    return render("benches/cell.cir.j2", law=cells.law, scale=cells.scale, strength=cells.strength)
+    return render("benches/cell.cir.j2", cells=cell_values(cells))
 
 
 def integrate_bench(
@@ -346,10 +353,8 @@ def integrate_bench(
         "benches/read_integrator.cir.j2",
         rows=rows,
         columns=columns,
-        resistance=line_resistance,
-        law=cells.law,
-        scale=cells.scale,
-        strength=cells.strength,
+        wiring=_grid(rows, columns, Line(line_resistance), Line(line_resistance)),
+        cells=cell_values(cells) | {"capacitance": 0.0},
         voltages=voltages,
         window=window,
         reset_time=reset_time,

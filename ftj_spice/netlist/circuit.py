@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from ftj_spice.common.errors import DataError, SettingsError
 from ftj_spice.device.card import Card
 from ftj_spice.device.conduction import LinearLaw, SinhLaw
+from ftj_spice.device.physical import PhysicalLaw
 
 End = Literal["first", "last", "both"]
 """Ends of a line: beside its first cell (row or column 0), its last one, or both."""
@@ -114,12 +115,26 @@ class Transistor:
 class Cells:
     """The cells of an array, as engines and templates need them.
 
+    The current of a cell at the voltage V over it is
+
+    - `linear`: `strength V`,
+    - `sinh`: `strength sinh(V / scale)`,
+    - `physical`: `strength M(share, V)`, where M mixes the two states of `physical`
+      (`ftj_spice.device.physical.PhysicalLaw.mixed`; its attributes are the constants a template needs, its docstring
+      the formulas): `off^(1 - share) on^share` if `physical.logarithmic`, else `(1 - share) off + share on`.
+
+    A strength of 0 is an open cell, whatever the law.
+
     Attributes:
-        law: `sinh` or `linear`.
-        scale: V0 of the sinh law in V; 1 for the linear law.
-        strength: Current before the sinh in A, or conductance in S; shape `(rows, columns)`.
+        law: `sinh`, `linear` or `physical`.
+        scale: V0 of the sinh law in V; 1 for the other laws.
+        strength: Current before the sinh in A, or conductance in S, or for the physical law a plain factor (1, or 0 for
+            an open cell); shape `(rows, columns)`.
         capacitance: Of one cell, in F.
         amplitude: Relative current drop when the trap is filled, shape `(rows, columns)`; none for quiet cells.
+        share: Mixing share h of each cell (0 high-resistance, 1 low-resistance state), shape `(rows, columns)`;
+            physical law only.
+        physical: Constants of the physical law; physical law only.
     """
 
     law: str
@@ -127,6 +142,8 @@ class Cells:
     strength: NDArray[np.float64]
     capacitance: float = 0.0
     amplitude: NDArray[np.float64] | None = None
+    share: NDArray[np.float64] | None = None
+    physical: PhysicalLaw | None = None
 
     @classmethod
     def of(cls, card: Card, conductance: ArrayLike, amplitude: NDArray[np.float64] | None = None) -> "Cells":
@@ -134,8 +151,20 @@ class Cells:
         law, g = card.conduction, np.asarray(conductance, float)
         if isinstance(law, SinhLaw):
             return cls("sinh", law.voltage_scale, law.prefactor(g), card.capacitance, amplitude)
+        if isinstance(law, PhysicalLaw):
+            return cls("physical", 1.0, law.factor(g), card.capacitance, amplitude, law.share(g), law)
         assert isinstance(law, LinearLaw)
         return cls("linear", 1.0, g, card.capacitance, amplitude)
+
+    def current(self, voltage: ArrayLike) -> NDArray[np.float64]:
+        """Returns the currents in A of cells without transistors at voltages in V, shape `(..., rows, columns)`."""
+        v = np.asarray(voltage, float)
+        if self.law == "linear":
+            return self.strength * v
+        if self.law == "sinh":
+            return self.strength * np.sinh(v / self.scale)
+        assert self.physical is not None and self.share is not None
+        return self.strength * self.physical.mixed(self.share, v)
 
     @property
     def shape(self) -> tuple[int, int]:

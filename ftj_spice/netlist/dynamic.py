@@ -25,14 +25,23 @@ MODELS = ("subcircuit", "verilog-a")
 """What a junction is made of: a subcircuit for any ngspice, or the Verilog-A module for one with OSDI."""
 
 
-def dynamic_cell(card: Card, up: ArrayLike = 0.0, groups: int = GROUPS, model: str = "subcircuit") -> dict[str, Any]:
+def dynamic_cell(
+    card: Card,
+    up: ArrayLike = 0.0,
+    groups: int = GROUPS,
+    model: str = "subcircuit",
+    towards_up: ArrayLike = 0.0,
+    towards_down: ArrayLike = 0.0,
+) -> dict[str, Any]:
     """Returns the numbers of the junction's templates.
 
     Args:
         card: Device card.
         up: Share of up domains at the start, for all groups or one for each.
         groups: Domain groups.
-        model: One of `MODELS`; the Verilog-A module has 16 groups.
+        model: One of `MODELS`; the Verilog-A module has 16 groups and starts without histories.
+        towards_up: Total history towards up at the start, for all groups or one for each.
+        towards_down: The same towards down.
 
     Raises:
         SettingsError: There is no such model.
@@ -55,6 +64,8 @@ def dynamic_cell(card: Card, up: ArrayLike = 0.0, groups: int = GROUPS, model: s
         "scattered": bool(card.offset_field_spread > 0),
         "offset": domains.offset_field / unit,
         "initial": np.broadcast_to(np.asarray(up, float), groups),
+        "towards_up": np.broadcast_to(np.asarray(towards_up, float), groups),
+        "towards_down": np.broadcast_to(np.asarray(towards_down, float), groups),
         "capacitance": card.capacitance,
         "charge": card.area * card.remanent_polarization * stack.charge_share,
         "law": card.law,

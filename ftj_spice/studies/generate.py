@@ -1,9 +1,11 @@
 """The main job: FTJ noise in, images out.
 
-sample phase (ngspice) -> latents -> first decoder layer on the array (ngspice) -> remaining layers (numpy) -> images.
+sample phase (ngspice, or by events) -> latents -> every decoder layer on arrays (fast, ngspice or VACASK) -> images;
+and what the fast engines did, again in ngspice for a random part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.array.layer import LayerResult, forward
+from ftj_spice.array.audit import LIMIT as READ_LIMIT
+from ftj_spice.array.audit import audit_reads, draw_reads, pick_reads, read_netlists
+from ftj_spice.array.layer import KeptRead
 from ftj_spice.common import resources
-from ftj_spice.common.rawfile import write_raw
-from ftj_spice.device.card import load_card
+from ftj_spice.device.card import Card, load_card
+from ftj_spice.engines.arrays import ArrayReader
+from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine
+from ftj_spice.engines.ngspice.arrays import NgspiceReader
+from ftj_spice.engines.readers import open_reader
 from ftj_spice.generative.decoder import Decoder, shipped
-from ftj_spice.results.datasets import Variable, write_dataset
-from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_file, sha256_text
-from ftj_spice.results.plots import save_image_grid
+from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory
+from ftj_spice.sampling.audit import audit_samples, draw_parts
 from ftj_spice.sampling.phase import SampleResult, sample
-from ftj_spice.studies.generate_report import render_generate_report
+from ftj_spice.studies.decoding import LayerRun, decode, layer_plans
+from ftj_spice.studies.generate_files import write_run
+from ftj_spice.studies.generate_metrics import metrics_of
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.settings import RunSettings, check_jobs
+
+READS_PER_TRANSIENT = 4
+"""Audited reads for which one transient of the sample phase is audited."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +43,18 @@ class GenerateResult:
     """What a run gives.
 
     Attributes:
-        images: Shape `(samples, height, width)`, 0 to 1.
+        images: Shape `(samples, *image_shape)`, 0 to 1.
         latents: Standardised latent vectors, shape `(samples, latent_dim)`.
         ideal_images: The numpy decoder's images for the same latents.
         sampling: The sample phase in full.
-        layer: The first layer's reads in full.
+        layers: What came of each decoder layer.
+        kept: Reads that were audited, or whose netlists are kept, by layer.
+        audits: Comparisons with ngspice, `samples` and `reads`, where another engine stood in for it.
+        netlists: Netlists by file name.
+        engines: Engine and version of each part of the run.
+        features: What the ngspice library can do, where it ran.
         metrics: Figures of the run, as in `metrics.json`.
+        card: The device card.
         settings: Settings of the run.
         path: The run directory, where one was written.
     """
@@ -46,10 +63,21 @@ class GenerateResult:
     latents: NDArray[np.float64]
     ideal_images: NDArray[np.float64]
     sampling: SampleResult
-    layer: LayerResult
+    layers: tuple[LayerRun, ...]
+    kept: Mapping[str, list[KeptRead]]
+    audits: Mapping[str, Audit]
+    netlists: Mapping[str, str]
+    engines: Mapping[str, str]
+    features: Mapping[str, Any]
     metrics: dict[str, Any]
+    card: Card
     settings: RunSettings
     path: Path | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether every audit is within its limit."""
+        return all(audit.passes for audit in self.audits.values())
 
 
 def load_decoder(name: str) -> Decoder:
@@ -77,6 +105,8 @@ def generate(
 ) -> GenerateResult:
     """Draws images by the simulated array.
 
+    An audit beyond its limit is not an error: the result, `metrics.json` and the report say so (`passes`).
+
     Args:
         settings: Settings of the run; the defaults where none are given.
         out: Run directory to write; none writes nothing.
@@ -91,170 +121,109 @@ def generate(
     settings = settings or RunSettings()
     check_jobs(jobs)
     if out is None:
-        return _run(settings, jobs, observer, Stopwatch())[0]
+        return _run(settings, jobs, observer, Stopwatch())
     with RunDirectory(Path(out), force=force) as run:
         watch = Stopwatch()
-        result, features = _run(settings, jobs, observer, watch)
+        result = _run(settings, jobs, observer, watch)
         with watch("report"):
             observer("report", 0, 1)
-            _write(run, result, watch, features, command)
+            write_run(run, result, watch, command, decoder_path(settings.decoder))
             observer("report", 1, 1)
     return replace(result, path=Path(out))
 
 
-def _run(
-    settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch
-) -> tuple[GenerateResult, dict[str, Any]]:
+def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch) -> GenerateResult:
     card = load_card(settings.card)
     decoder = load_decoder(settings.decoder)
-    weights, bias = decoder.first_layer
-    with NgspiceEngine(jobs, settings.engine.time_limit) as engine:
+    drawn = draw_reads(layer_plans(decoder, settings.read, settings.samples), settings.audit, settings.seed)
+    with ExitStack() as stack:
+        engine = stack.enter_context(NgspiceEngine(jobs, settings.engine.time_limit))
         with watch("start"):
-            features = engine.features()
+            features = engine.features() if _needs_ngspice(settings) else {}
+            reader = stack.enter_context(_reader(settings, jobs, engine))
         with watch("sample"):
-            sampling = sample(
-                card,
-                settings.sample,
-                count=settings.samples,
-                columns=decoder.latent_dim,
-                seed=settings.seed,
-                engine=engine,
-                progress=part_of(observer, "sample"),
-            )
+            sampling = _sample(settings, card, decoder.latent_dim, engine, observer)
         with watch("read"):
-            layer = forward(
+            images, layers = decode(
                 sampling.latents,
-                weights,
-                bias,
+                decoder,
                 card,
                 settings.read,
                 seed=settings.seed,
-                engine=engine,
+                reader=reader,
+                keep=drawn,
                 progress=part_of(observer, "read"),
             )
-    with watch("decode"):
-        images = decoder.after_first_layer(layer.outputs)
+        kept = pick_reads(
+            {layer.name: layer.kept for layer in layers},
+            {layer.name: pairs for layer, pairs in zip(layers, drawn, strict=True)},
+            settings.audit,
+        )
+        layers = [replace(layer, kept=()) for layer in layers]
+        with watch("audit"):
+            audits = _audits(settings, sampling, kept, engine, observer)
+    with watch("ideal"):
         ideal = decoder(sampling.latents)
-    result = GenerateResult(
+    netlists = dict(sampling.netlists)
+    for audit in audits.values():
+        netlists |= audit.netlists
+    if settings.engine.read == "ngspice":
+        netlists |= read_netlists(kept)
+    return GenerateResult(
         images=images,
         latents=sampling.latents,
         ideal_images=ideal,
         sampling=sampling,
-        layer=layer,
-        metrics=_metrics(images, ideal, sampling, layer),
+        layers=tuple(layers),
+        kept=kept,
+        audits=audits,
+        netlists=netlists,
+        engines={"sample": sampling.engine, "read": layers[0].engine}
+        | {f"audit of {name}": audit.engine for name, audit in audits.items()},
+        features=features,
+        metrics=metrics_of(images, ideal, sampling, layers, audits),
+        card=card,
         settings=settings,
     )
-    return result, features
 
 
-def latent_statistics(latents: NDArray[np.float64]) -> dict[str, float | None]:
-    """Returns mean, central moments and lag-1 autocorrelation over all latents together, about their common mean."""
-    centred = latents - latents.mean()
-    variance = float(np.mean(centred**2))
-    usable = variance > 0
-    lag = float(np.mean(centred[1:] * centred[:-1]) / variance) if usable and len(latents) > 1 else None
-    return {
-        "mean": float(latents.mean()),
-        "variance": variance,
-        "skewness": float(np.mean(centred**3) / variance**1.5) if usable else None,
-        "excess_kurtosis": float(np.mean(centred**4) / variance**2 - 3.0) if usable else None,
-        "lag1_autocorrelation": lag,
-    }
+def _needs_ngspice(settings: RunSettings) -> bool:
+    return "ngspice" in (settings.engine.sample, settings.engine.read) or settings.audit > 0
 
 
-def _metrics(
-    images: NDArray[np.float64], ideal: NDArray[np.float64], sampling: SampleResult, layer: LayerResult
-) -> dict[str, Any]:
-    m = sampling.moments
-    return {
-        "latents": {
-            "count": int(sampling.latents.size),
-            "simulated": latent_statistics(sampling.latents),
-            "closed_form": {
-                "mean": 0.0,
-                "variance": 1.0,
-                "skewness": float(np.mean(m.skewness)),
-                "excess_kurtosis": float(np.mean(m.kurtosis)),
-                "lag1_autocorrelation": float(np.mean(m.autocorrelation)),
-            },
-        },
-        "first_layer": {
-            "mean_absolute_error": layer.mean_absolute_error,
-            "effective_bits": layer.effective_bits,
-            "reads": int(sum(len(tile.currents) for tile in layer.tiles)),
-            "tiles": len(layer.tiles),
-            "cells": int(sum(tile.conductance.size for tile in layer.layer.tiles)),
-            "status": layer.status,
-        },
-        "images": {
-            "count": len(images),
-            "mean_intensity": float(images.mean()),
-            "mean_squared_error_to_ideal_decoder": float(np.mean((images - ideal) ** 2)),
-        },
-    }
+def _reader(settings: RunSettings, jobs: int, engine: NgspiceEngine) -> ArrayReader:
+    """Returns the read phase's reader; ngspice shares the workers of the sample phase."""
+    if settings.engine.read == "ngspice":
+        return NgspiceReader(engine)
+    return open_reader(settings.engine.read, jobs=jobs, time_limit=settings.engine.time_limit)
 
 
-def _write(
-    run: RunDirectory, result: GenerateResult, watch: Stopwatch, features: dict[str, Any], command: Sequence[str]
-) -> None:
-    sampling, layer = result.sampling, result.layer
-    save_image_grid(run.file("images.png"), result.images)
-    run.write_npy("images.npy", result.images)
-    run.write_npy("latents.npy", result.latents)
-    waveform = sampling.waveform
-    kinds: dict[str, Any] = {"time": ("time", waveform.time)}
-    kinds |= {k: ("current" if k.startswith("i(") else "voltage", v) for k, v in waveform.vectors.items()}
-    write_raw(run.file("waveforms.raw"), "ftj-spice: sampling transient of column 0", "Transient Analysis", kinds)
-    write_dataset(run.file("columns.h5"), _columns(sampling, layer), {"engine": sampling.engine})
-    netlists = sampling.netlists | layer.netlists
-    for name, text in netlists.items():
-        run.write_text(f"netlists/{name}", text)
-    run.write_json("metrics.json", result.metrics)
-    run.write_text("report.html", render_generate_report(result, watch.durations))
-    run.write_json(
-        "manifest.json",
-        build_manifest(
-            [word.encode("utf-8", "backslashreplace").decode() for word in command],
-            result.settings.model_dump(),
-            result.settings.seed,
-            {name: sha256_text(text) for name, text in netlists.items()},
-            watch.durations,
-            {"name": "ngspice", **{k: v for k, v in features.items() if k != "banner"}},
-            {
-                "card": sampling.array.card.model_dump(exclude={"provenance"}),
-                "decoder": {"sha256": sha256_file(decoder_path(result.settings.decoder))},
-            },
-        ),
+def _sample(settings: RunSettings, card: Card, columns: int, engine: NgspiceEngine, observer: Observer) -> SampleResult:
+    fast = settings.engine.sample == "fast"
+    transients = -(-settings.audit // READS_PER_TRANSIENT) if fast else 0
+    return sample(
+        card,
+        settings.sample,
+        count=settings.samples,
+        columns=columns,
+        seed=settings.seed,
+        engine="fast" if fast else engine,
+        keep=draw_parts(settings.sample, columns, settings.samples, transients, settings.seed),
+        progress=part_of(observer, "sample"),
     )
 
 
-def _columns(sampling: SampleResult, layer: LayerResult) -> dict[str, Variable]:
-    """Returns everything that was read off the arrays, labelled."""
-    integrated = sampling.resolution.name == "AVERAGES"
-    variables: dict[str, Variable] = {
-        "sample_value": (
-            ("sample", "latent"),
-            sampling.values,
-            {"units": "A" if integrated else "1",
-             "long_name": "mean column current over the window" if integrated else "sum of comparator bits"},
-        ),
-        "sample_code": (("sample", "latent"), sampling.codes, {"units": "1", "long_name": "digitiser code"}),
-        "latent_value": (("sample", "latent"), sampling.latents, {"units": "1", "long_name": "standardised latent"}),
-        "sample_conductance": (
-            ("sample_row", "latent"), sampling.array.conductance,
-            {"units": "S", "long_name": "conductance of the sampling cells at V_VMM"},
-        ),
-    }  # fmt: skip
-    for t, (tile, reads) in enumerate(zip(layer.layer.tiles, layer.tiles, strict=True)):
-        read, row, column, pair = (f"{axis}_{t:02d}" for axis in ("read", "row", "column", "pair"))
-        name = f"tile{t:02d}"
-        variables |= {
-            f"{name}_conductance": (
-                (row, column), tile.conductance, {"units": "S", "long_name": "conductance at V_VMM"},
-            ),
-            f"{name}_voltage": ((read, row), reads.voltages, {"units": "V", "long_name": "row voltage"}),
-            f"{name}_current": ((read, column), reads.currents, {"units": "A", "long_name": "column current"}),
-            f"{name}_code": ((read, pair), reads.codes, {"units": "1", "long_name": "converter code of the pair"}),
-            f"{name}_full_scale": ((pair,), reads.full_scale, {"units": "A", "long_name": "converter range"}),
-        }  # fmt: skip
-    return variables
+def _audits(
+    settings: RunSettings,
+    sampling: SampleResult,
+    kept: Mapping[str, list[KeptRead]],
+    engine: NgspiceEngine,
+    observer: Observer,
+) -> dict[str, Audit]:
+    """Repeats in ngspice what was kept of other engines' work."""
+    audits: dict[str, Audit] = {}
+    if sampling.kept:
+        audits["samples"] = audit_samples(sampling, settings.sample, engine, part_of(observer, "audit of samples"))
+    if kept and settings.engine.read != "ngspice":
+        audits["reads"] = audit_reads(kept, NgspiceReader(engine), READ_LIMIT, part_of(observer, "audit of reads"))
+    return audits

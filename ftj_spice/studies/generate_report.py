@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ftj_spice.array.programming import window
 from ftj_spice.common.settings import Strict
 from ftj_spice.device.traps import Traps
 from ftj_spice.results.plots import (
@@ -36,11 +37,13 @@ def render_generate_report(result: "GenerateResult", durations: dict[str, float]
     settings = result.settings
     report = Report(
         "Images drawn by a simulated FTJ array",
-        f"{len(result.images)} images · seed {settings.seed} · card {settings.card} · {result.sampling.engine}",
+        f"{len(result.images)} images · seed {settings.seed} · card {settings.card} · "
+        f"samples by {result.engines['sample']}, reads by {result.engines['read']}",
     )
     _images(report, result)
     _sampling(report, result)
     _reading(report, result)
+    _audit(report, result)
     report.section("Where the time went").figure(
         timing_bar(durations), "Wall time by phase, before this page was written.", "Bar chart of seconds by phase"
     )
@@ -53,8 +56,8 @@ def _images(report: Report, result: "GenerateResult") -> None:
     report.section(
         "Images",
         "Each image began as random telegraph noise: column currents of the sampling array, integrated and digitised, "
-        "are the latent vector; the first decoder layer was multiplied on FTJ conductances; the remaining layers ran "
-        "in numpy. Beside them, the numpy decoder's images for the same latents.",
+        "are the latent vector; every decoder layer was multiplied on FTJ conductances, with the activations between "
+        "them digital. Beside them, the numpy decoder's images for the same latents.",
     )
     shown = result.images[:64]
     report.figure(image_grid_png(shown), "Images through the simulated array.", "Grid of images from the array")
@@ -82,6 +85,7 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
             "Nominal cell current, trap empty": eng(float(card.conduction.current(card.off_conductance, v)), "A"),
             "Nominal amplitude ΔI/I": f"{card.rtn_amplitude_off:.0%}",
             "Digitiser": settings.digitiser,
+            "Engine": s.engine,
         }
     )
     report.note(
@@ -90,10 +94,10 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
     )
     report.figure(
         _traces(result, (capture + emission) / 2),
-        "Current of a few cells as their traps switched in the co-simulation; dashed: the two levels.",
+        "Current of a few cells as their traps switched in the simulation; dashed: the two levels.",
         "Random telegraph noise of a few cells",
     )
-    if isinstance(s.digitiser, IntegratorReadout):
+    if isinstance(s.digitiser, IntegratorReadout) and s.waveform is not None:
         d = s.digitiser
         shown = min(6, len(s.values))
         until = s.waveform.time <= shown * d.period
@@ -140,36 +144,91 @@ def _traces(result: "GenerateResult", dwell: float) -> Figure:
 
 
 def _reading(report: Report, result: "GenerateResult") -> None:
-    layer, settings = result.layer, result.settings.read
-    m = result.metrics["first_layer"]
-    card = result.sampling.array.card
-    report.section("Read phase: the first layer on conductances")
+    settings = result.settings.read
+    card = result.card
+    report.section("Read phase: the decoder on conductances")
+    m = result.metrics
+    low, high = window(card, settings)
+    levels = card.levels if settings.levels is None else settings.levels
+    verify = settings.verify_tolerance
     report.facts(
         {
+            "Engine": result.engines["read"],
             "V_VMM": eng(card.vmm_voltage, "V"),
-            "Conductance": f"{eng(card.off_conductance, 'S')} to {eng(card.on_conductance, 'S')}",
-            "Levels": settings.levels or card.levels,
+            "Conductance": f"{eng(low, 'S')} to {eng(high, 'S')}",
+            "Levels": levels or "any conductance",
+            "Programming": "one write" if verify is None else f"verified to ±{verify:g} of a level step",
             "Cells": m["cells"],
-            "Tiles": m["tiles"],
-            "Reads by ngspice": m["reads"],
+            "Tiles": sum(layer.tiles for layer in result.layers),
+            "Reads": m["reads"],
+            "Array": f"{settings.topology}, tiles of up to {settings.tile_rows} x {settings.tile_columns}",
             "Line resistance": eng(settings.line_resistance, "Ω") + " per segment",
-            "Input coding": f"bit-serial, sign + {settings.input_bits - 1} bits, two phases",
-            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ of computed currents of random latents",
-            "Mean absolute error": m["mean_absolute_error"],
-            "Effective bits": m["effective_bits"],
+            "Scheme": settings.scheme,
+            "Input coding": f"{settings.coding}, {settings.input_bits} bits",
+            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ" if settings.adc_bits else "exact",
         }
     )
+    report.table(
+        [
+            [
+                layer.number, layer.kind, f"{layer.shape[0]} x {layer.shape[1]}", layer.tiles, layer.cells, layer.reads,
+                layer.rms_error, layer.effective_bits, ", ".join(f"{k} {v}" for k, v in layer.methods.items()) or "–",
+            ]
+            for layer in result.layers
+        ],
+        ["layer", "kind", "matrix", "tiles", "cells", "reads", "rms error", "effective bits", "solved by"],
+        "The decoder's layers. Errors against the exact product of each layer's own inputs and weights. Effective "
+        "bits: log2 of 8 standard deviations of an exact output over sqrt(12) times the rms error.",
+    )  # fmt: skip
+    first = result.layers[0]
     report.figure(
-        array_map(layer.layer.tiles[0].conductance, "Tile 0: differential pairs side by side"),
-        "Programmed conductances of the first tile, with device-to-device spread.",
+        array_map(first.conductance[: settings.tile_rows, : settings.tile_columns], "Layer 0, tile 0"),
+        "Conductances of the first tile, as programmed.",
         "Map of conductances",
     )
-    report.figure(
-        vmm_error(layer.exact, layer.outputs, m["effective_bits"]),
-        "Pre-activations of the first layer through the array against the exact product of unquantised latents and "
-        "weights. Effective bits: log2 of 8 standard deviations of an exact output over sqrt(12) times the rms error.",
-        "Scatter of simulated against exact pre-activations, and the error's histogram",
+    for layer in result.layers:
+        if len(layer.exact) > 1:
+            report.figure(
+                vmm_error(layer.exact, layer.outputs, layer.effective_bits),
+                f"Layer {layer.number}: pre-activations through the array against the exact product of unquantised "
+                f"inputs and weights; {len(layer.exact)} of {layer.products * layer.shape[1]} shown.",
+                f"Scatter of simulated against exact values of layer {layer.number}, and the error's histogram",
+            )
+
+
+def _audit(report: Report, result: "GenerateResult") -> None:
+    report.section("Audit")
+    if not result.audits:
+        who = "ngspice itself simulated both phases" if _all_ngspice(result) else "it was switched off"
+        report.text(f"No audit: {who}.")
+        return
+    report.text(
+        "Where another engine stood in for ngspice, a random part of its work was done again in ngspice, with the same "
+        "conductances, inputs and trap histories."
     )
+    report.table(
+        [
+            [
+                name, result.engines["sample" if name == "samples" else "read"], audit.engine, audit.reads,
+                f"{audit.largest:.2e}", f"{audit.rms:.2e}", f"{audit.limit:g}", audit.scale, audit.passes,
+            ]
+            for name, audit in result.audits.items()
+        ],
+        ["what", "engine", "against", "compared", "largest deviation", "rms", "limit", "1 stands for", "within"],
+        "Deviations from ngspice.",
+    )  # fmt: skip
+    for name, audit in result.audits.items():
+        if audit.transitions:
+            report.note(
+                f"Trap histories of the {name}: {audit.differing} of {audit.transitions} transitions differ between "
+                "the engines; windows with such a transition are left out of the deviations above."
+            )
+        if not audit.passes:
+            report.note(f"The audit of the {name} is beyond its limit: do not trust this run.")
+
+
+def _all_ngspice(result: "GenerateResult") -> bool:
+    return result.settings.engine.sample == result.settings.engine.read == "ngspice"
 
 
 def _settings(report: Report, settings: Strict) -> None:

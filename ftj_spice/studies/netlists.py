@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from ftj_spice.device.card import Card, load_card
 from ftj_spice.device.traps import TrapHistory, draw_candidates, simulate
 from ftj_spice.device.waveform import Waveform
 from ftj_spice.engines.ngspice import Resolution
-from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource, cell_bench, integrate_bench
+from ftj_spice.netlist.benches import SampleArray, TrapSource, cell_bench, integrate_bench
+from ftj_spice.netlist.circuit import ENDS, TOPOLOGIES, Cells, End, Line
 from ftj_spice.netlist.dynamic import transient_bench
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import make_digitiser
@@ -43,6 +45,10 @@ class NetlistOrder:
         conductance: File with G in siemens (`.npy`), shape `(rows, columns)`; without it, random levels of the card.
         seed: Of the random levels and trap histories.
         samples: Latent samples of a `sample` bench.
+        driver_resistance: Output resistance of the drivers of an array, in ohm.
+        sense_resistance: Input resistance of the sense amplifiers of an array, in ohm.
+        drive: Ends at which an array's driven lines are driven: `first`, `last` or `both`.
+        sense: Ends at which an array's columns are held, likewise.
         model: What the junction of a `write` bench is made of, one of `ftj_spice.netlist.dynamic.MODELS`.
     """
 
@@ -54,6 +60,10 @@ class NetlistOrder:
     seed: int = 0
     samples: int = 8
     model: str = "subcircuit"
+    driver_resistance: float = 0.0
+    sense_resistance: float = 0.0
+    drive: str = "first"
+    sense: str = "last"
 
 
 def make_netlist(kind: str, order: NetlistOrder) -> str:
@@ -70,10 +80,13 @@ def make_netlist(kind: str, order: NetlistOrder) -> str:
             raise SettingsError(f"{name} must lie between 1 and {LARGEST_SIDE}, got {getattr(order, name)}")
     if order.rows * order.columns > LARGEST_ARRAY:
         raise SettingsError(f"rows x columns must be at most {LARGEST_ARRAY} cells, got {order.rows} x {order.columns}")
-    if not (math.isfinite(order.line_resistance) and order.line_resistance >= 0):
-        raise SettingsError(
-            f"line_resistance must be a finite number of ohms, not negative, got {order.line_resistance}"
-        )
+    for name in ("line_resistance", "driver_resistance", "sense_resistance"):
+        ohms = getattr(order, name)
+        if not (math.isfinite(ohms) and ohms >= 0):
+            raise SettingsError(f"{name} must be a finite number of ohms, not negative, got {ohms}")
+    for name in ("drive", "sense"):
+        if getattr(order, name) not in ENDS:
+            raise SettingsError(f"{name} must be one of {', '.join(ENDS)}, got {getattr(order, name)!r}")
     if order.seed < 0:
         raise SettingsError(f"seed must not be negative, got {order.seed}")
     return KINDS[kind](order, load_card(order.card))
@@ -127,7 +140,16 @@ def _cell(order: NetlistOrder, card: Card) -> str:
 
 def _array(topology: str) -> Callable[[NetlistOrder, Card], str]:
     def make(order: NetlistOrder, card: Card) -> str:
-        return Array(_conductance(order, card), card, topology, order.line_resistance).netlist()
+        return Array(
+            _conductance(order, card),
+            card,
+            topology,
+            order.line_resistance,
+            order.driver_resistance,
+            sense_resistance=order.sense_resistance,
+            drive=cast(End, order.drive),
+            sense=cast(End, order.sense),
+        ).netlist()
 
     return make
 
@@ -204,8 +226,7 @@ def _write(order: NetlistOrder, card: Card) -> str:
 
 KINDS: dict[str, Callable[[NetlistOrder, Card], str]] = {
     "cell": _cell,
-    "crossbar": _array("crossbar"),
-    "nor": _array("nor"),
+    **{topology: _array(topology) for topology in TOPOLOGIES},
     "read": _read,
     "write": _write,
     "sample": _sample("integrator"),

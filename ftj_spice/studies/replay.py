@@ -62,7 +62,7 @@ SAMPLE_LIMIT = 2e-4
 BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""
 
-_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_tile\d+_\d+\.cir")
+_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_layer\d+_tile\d+\.cir")
 _TITLE = "* ftj-spice: "
 _ELEMENTS = frozenset("bcfirsv")
 _CARDS = frozenset({".dc", ".end", ".meas", ".model", ".options", ".print", ".save", ".tran"})
@@ -171,7 +171,13 @@ class _Run:
         if own[-1] >= columns:
             raise DataError(f"{name} is of column {own[-1]}, but columns.h5 holds {columns}")
         size = self.settings.sample.samples_per_transient
-        expected = expected[int(chunk) * size : (int(chunk) + 1) * size, own]
+        audited = f"{name.removesuffix('.cir')}_value"
+        if audited in self.stored:  # the fast engine's trap histories may differ by a transition from ngspice's
+            expected = _array(self.stored, audited, 2, self.directory)
+            if expected.shape[1] != len(own):
+                raise DataError(f"columns.h5 holds {expected.shape[1]} columns of {name}, which is of {len(own)}")
+        else:
+            expected = expected[int(chunk) * size : (int(chunk) + 1) * size, own]
         if not expected.size:
             raise DataError(f"{name} is of samples that columns.h5 does not hold")
         outputs = np.stack([vectors[f"v(out{k})"] for k in range(len(own))], axis=1)
@@ -186,10 +192,7 @@ class _Run:
         return Replay(name, "sum of comparator bits", values.size, differing, "share of samples that differ", BIT_LIMIT)
 
     def _compare_read(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
-        tile, chunk = (int(part) for part in name.removeprefix("read_tile").removesuffix(".cir").split("_"))
-        size = self.settings.read.reads_per_netlist
-        stored = _array(self.stored, f"tile{tile:02d}_current", 2, self.directory)
-        expected = stored[chunk * size : (chunk + 1) * size]
+        expected = _array(self.stored, f"{name.removesuffix('.cir')}_current", 2, self.directory)
         values = np.stack([vectors[f"i(vsense{j})"] for j in range(expected.shape[1])], axis=1)[: len(expected)]
         if values.shape != expected.shape or not values.size:
             raise DataError(f"{name} gives {values.shape[0]} reads, but columns.h5 holds {expected.shape[0]} of them")

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -14,10 +14,14 @@ from ftj_spice.sampling.settings import SampleSettings
 
 
 class EngineSettings(Strict):
-    """How ngspice is run."""
+    """What simulates the arrays."""
 
+    sample: Literal["ngspice", "fast"] = "ngspice"
+    """Sample phase: `ngspice` (co-simulation of the traps), or `fast` (the same traps from event to event)."""
+    read: Literal["fast", "ngspice", "vacask"] = "fast"
+    """Read phase: `fast` (compiled, audited by ngspice), `ngspice` (all of it), or `vacask` (where installed)."""
     time_limit: Annotated[float, Field(gt=0, le=1e6)] = 600.0
-    """Seconds one request may take before its worker is replaced."""
+    """Seconds one request to ngspice may take before its worker is replaced."""
 
 
 class RunSettings(Strict):
@@ -31,15 +35,37 @@ class RunSettings(Strict):
     """Device card: the name of a packaged one, or a .toml file."""
     decoder: str = "mnist"
     """Decoder: the name of a shipped one, or a .npz file."""
+    audit: Annotated[int, Field(ge=0, le=10_000)] = 8
+    """Reads drawn at random, over all layers and tiles, that ngspice repeats where another engine made them; and for
+    every four of them one transient of the sample phase, where the fast engine stood in for it. 0: no audit. Where
+    ngspice itself reads, as many netlists are kept for `ftj-spice replay`."""
     sample: SampleSettings = SampleSettings()
     """Sample phase."""
     read: ReadSettings = ReadSettings()
     """Read phase."""
     engine: EngineSettings = EngineSettings()
-    """ngspice."""
+    """Engines."""
 
+
+ENGINES = {
+    "fast": ("engine.sample=fast", "engine.read=fast"),
+    "ngspice": ("engine.sample=ngspice", "engine.read=ngspice"),
+    "vacask": ("engine.sample=ngspice", "engine.read=vacask"),
+}
+"""Settings that one name chooses for both phases."""
 
 LARGEST_JOBS = 1024
+
+
+def engine_changes(name: str) -> tuple[str, ...]:
+    """Returns the changes, as for `load_settings`, that put both phases on an engine.
+
+    Raises:
+        SettingsError: There is no such engine.
+    """
+    if name not in ENGINES:
+        raise SettingsError(f"unknown engine {name[:40]!r}; known: {', '.join(ENGINES)}")
+    return ENGINES[name]
 
 
 def check_jobs(jobs: int) -> None:
@@ -62,6 +88,16 @@ def load_settings(path: str | Path | None = None, changes: Iterable[str] = ()) -
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
+    data, where = settings_data(path, changes)
+    return RunSettings.parse(data, where)
+
+
+def settings_data(path: str | Path | None, changes: Iterable[str]) -> tuple[dict[str, Any], str]:
+    """Returns the nested values of a TOML file, changed as in `load_settings`, and what to call them in an error.
+
+    Raises:
+        SettingsError: Unreadable file, malformed TOML or change.
+    """
     data: dict[str, Any] = {}
     where = "settings"
     if path is not None:
@@ -74,7 +110,7 @@ def load_settings(path: str | Path | None = None, changes: Iterable[str] = ()) -
             raise SettingsError(f"{path}: not valid TOML: {error}") from None
     for change in changes:
         _apply(data, change)
-    return RunSettings.parse(data, where)
+    return data, where
 
 
 def _apply(data: dict[str, Any], change: str) -> None:
@@ -96,12 +132,12 @@ def _apply(data: dict[str, Any], change: str) -> None:
     data[names[-1]] = value["value"]
 
 
-def default_toml() -> str:
-    """Returns the default settings as a commented TOML file."""
-    lines = ["# Settings of ftj-spice generate. Every line shows the default; SI units throughout."]
+def default_toml(model: type[BaseModel] = RunSettings, verb: str = "generate") -> str:
+    """Returns the default settings of a verb as a commented TOML file."""
+    lines = [f"# Settings of ftj-spice {verb}. Every line shows the default; SI units throughout."]
     groups: list[tuple[str, BaseModel, str]] = []
-    defaults = RunSettings()
-    for name, field in RunSettings.model_fields.items():
+    defaults = model()
+    for name, field in model.model_fields.items():
         value = getattr(defaults, name)
         if isinstance(value, BaseModel):
             groups.append((name, value, field.description or ""))

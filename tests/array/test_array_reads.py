@@ -12,6 +12,8 @@ from scipy.sparse.linalg import splu
 import ftj_spice as ftj
 from ftj_spice.common.errors import DataError, SettingsError
 from ftj_spice.common.rawfile import read_raw
+from ftj_spice.engines.ngspice.arrays import NgspiceReader
+from ftj_spice.netlist.circuit import TOPOLOGIES
 
 
 class Wires:
@@ -233,9 +235,9 @@ def test_a_bad_conductance_is_one_sentence(conductance, sentence):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"topology": "ring"}, "unknown topology 'ring'; known: crossbar, nor"),
-        ({"topology": "nor\n.control"}, "unknown topology 'nor\\n.control'; known: crossbar, nor"),
-        ({"topology": None}, "unknown topology None; known: crossbar, nor"),
+        ({"topology": "ring"}, "unknown topology 'ring'; known: crossbar, nor, 1t1f, nor1t, and"),
+        ({"topology": "nor\n.control"}, "unknown topology 'nor\\n.control'; known: crossbar, nor, 1t1f, nor1t, and"),
+        ({"topology": None}, "unknown topology None; known: crossbar, nor, 1t1f, nor1t, and"),
         ({"line_resistance": -1}, "line_resistance must be a finite number of ohms, not negative, got -1"),
         ({"line_resistance": np.nan}, "line_resistance must be a finite number of ohms, not negative, got nan"),
         ({"line_resistance": np.inf}, "line_resistance must be a finite number of ohms, not negative, got inf"),
@@ -279,11 +281,11 @@ def test_bad_voltages_are_one_sentence(voltages, sentence):
         assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize("engine_name", ["fast", "", None, 3])
+@pytest.mark.parametrize("engine_name", ["faster", "", None, 3])
 def test_an_unknown_engine_is_one_sentence(engine_name):
     with pytest.raises(SettingsError) as caught:
         ftj.Array([[1e-9]]).read([0.5], engine=engine_name)
-    assert str(caught.value) == f"unknown engine {engine_name!r}; known: ngspice"
+    assert str(caught.value) == f"unknown engine {engine_name!r}; known: fast, ngspice, vacask"
 
 
 def test_numbers_of_other_kinds_are_welcome(engine):
@@ -292,3 +294,103 @@ def test_numbers_of_other_kinds_are_welcome(engine):
     )
     currents = array.read([True, False], engine=engine).currents
     np.testing.assert_allclose(currents, [1.0, 0.0], atol=1e-15)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_the_engines_agree_on_every_topology(topology, engine):
+    rng = np.random.default_rng(11)
+    array = ftj.Array(
+        rng.uniform(1e-7, 1e-5, (6, 4)), "hzo_mfis_nominal", topology, 20.0, 100.0, sensed_line_resistance=50.0,
+        sense_resistance=30.0, drive="both", sense="first",
+    )  # fmt: skip
+    voltages = 0.5 * rng.integers(0, 2, (3, 6))
+    voltages[:, 0] = 0.5
+    fast = array.read(voltages, engine="fast")
+    slow = array.read(voltages, engine=engine)
+    np.testing.assert_allclose(fast.currents, slow.currents, rtol=0, atol=1e-8 * slow.currents.max())
+    assert (array.read(voltages, engine=NgspiceReader(engine)).currents == slow.currents).all()
+    assert fast.engine.startswith("fast")
+
+
+@pytest.mark.parametrize("topology", ["crossbar", "1t1f"])
+def test_lines_float_and_columns_are_biased(topology, engine):
+    array = ftj.Array(np.full((3, 3), 1e-6), "linear", topology, line_resistance=1.0)
+    unselected = {"floating_rows": [1, 2], "column_voltages": [0.0, 0.1, 0.2], "floating_columns": [2]}
+    slow = array.read([0.5, 0.0, 0.0], engine, **unselected)
+    fast = array.read([0.5, 0.0, 0.0], "fast", **unselected)
+    np.testing.assert_allclose(slow.currents, fast.currents, rtol=0, atol=1e-8 * np.abs(fast.currents).max())
+    assert slow.currents[2] == 0.0
+    mask = array.read([0.5, 0.0, 0.0], engine, **(unselected | {"floating_rows": np.array([False, True, True])}))
+    assert (mask.currents == slow.currents).all()
+    assert "w1_0" in array.netlist([0.5, 0.0, 0.0], **unselected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"floating_rows": [3]}, "floating_rows must be a mask of 3 lines or numbers from 0 to 2"),
+        ({"floating_rows": [0.5]}, "floating_rows must be a mask of 3 lines or numbers from 0 to 2"),
+        ({"floating_columns": [-1]}, "floating_columns must be a mask of 2 lines or numbers from 0 to 1"),
+        ({"column_voltages": [0.1]}, "column_voltages must be 2 finite numbers, in volts"),
+        ({"column_voltages": [0.1, np.nan]}, "column_voltages must be 2 finite numbers, in volts"),
+    ],
+    ids=str,
+)
+def test_bad_terminations_are_one_sentence(arguments, sentence):
+    with pytest.raises(DataError) as caught:
+        ftj.Array(np.full((3, 2), 1e-9)).read(np.zeros(3), **arguments)
+    assert str(caught.value) == sentence
+
+
+def test_source_lines_along_columns_are_no_rows_that_float():
+    with pytest.raises(DataError, match="topology 'and' has no driven lines along its rows that could float"):
+        ftj.Array(np.full((3, 2), 1e-9), topology="and").read(np.zeros(3), floating_rows=[1])
+
+
+def test_gates_carry_one_voltage_only():
+    array = ftj.Array(np.full((2, 2), 1e-9), topology="nor1t")
+    with pytest.raises(DataError, match="inputs must be 0 or one voltage, got 2"):
+        array.read([0.5, 0.25])
+
+
+def test_lines_that_let_nothing_through_are_refused():
+    conductance = np.full((4, 64), 1e-4)
+    ftj.Array(conductance, "linear", line_resistance=100.0)
+    with pytest.raises(
+        SettingsError, match=r"^line_resistance of 1e\+06 ohm is too large: about .* of the voltage would"
+    ) as e:
+        ftj.Array(conductance, "linear", line_resistance=1e6)
+    assert "far end of the worst driven line" in str(e.value)
+    with pytest.raises(SettingsError, match="far end of the worst sensed line"):
+        ftj.Array(conductance.T, "linear", sensed_line_resistance=1e6)
+    # Driven from both ends, the middle is half as far: the same line carries on.
+    edge = ftj.Array(np.full((1, 64), 1e-4), "linear", driven_line_resistance=400.0, drive="both")
+    assert edge.circuit.drive == "both"
+    with pytest.raises(SettingsError, match="driven line"):
+        ftj.Array(np.full((1, 64), 1e-4), "linear", driven_line_resistance=400.0)
+
+
+def test_the_ladder_estimate_is_what_a_line_does(engine):
+    """One row whose columns are held: the last cell's voltage is 1 / cosh, but for what the ends do."""
+    g, resistance, length = 1e-4, 200.0, 40
+    row = ftj.Array(np.full((1, length), g), "linear", driven_line_resistance=resistance)
+    currents = row.read([1.0], engine).currents
+    decay = np.arccosh(1 + 0.5 * resistance * g)
+    assert currents[-1] / g == pytest.approx(1 / np.cosh(decay * length), rel=0.1)
+
+
+def test_a_window_is_kept_where_it_is_asked_for():
+    card = ftj.load_card("hzo_mfis_nominal")
+    inside = np.array([[card.off_conductance, card.on_conductance]])
+    ftj.Array(inside, card, window=True)
+    ftj.Array(2 * inside, card)
+    with pytest.raises(
+        DataError, match=r"^conductance of cell \(0, 1\) is .* outside the window of card 'hzo_mfis_nominal'"
+    ):
+        ftj.Array(inside * [1, 2], card, window=True)
+
+
+@pytest.mark.parametrize("name", ["drive", "sense"])
+def test_unknown_ends_are_one_sentence(name):
+    with pytest.raises(SettingsError, match=rf"^{name} must be one of first, last, both, got 'middle'$"):
+        ftj.Array([[1e-9]], **{name: "middle"})

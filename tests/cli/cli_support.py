@@ -1,13 +1,35 @@
 """Runs the command line in processes of its own."""
 
+import atexit
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ftj_spice.generative.decoder import Decoder
+
 COMMAND = [sys.executable, "-P", "-c", "from ftj_spice.cli.app import main; main()"]
-SMALL = ("-n", "3", "--seed", "5", "--set", "sample.rows=3")
+
+
+def _tiny_decoder() -> Path:
+    """Writes a decoder of two layers, 4 latents to 6 x 6 pixels, into a folder that goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="ftj-spice-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    rng = np.random.default_rng(0)
+    layers = ((rng.normal(size=(4, 9)), rng.normal(size=9)), (rng.normal(size=(9, 36)) / 3, rng.normal(size=36)))
+    Decoder(layers, (6, 6)).save(folder / "tiny.npz")
+    return folder / "tiny.npz"
+
+
+TINY = f"decoder={_tiny_decoder()}"
+TILES = ("--set", "read.tile_rows=8", "--set", "read.tile_columns=16")
+QUICK = ("-n", "2", "--set", "sample.rows=2", "--set", TINY, *TILES)
+SMALL = ("-n", "3", "--seed", "5", "--set", "sample.rows=3", "--set", TINY, *TILES)
 
 
 @dataclass(frozen=True)

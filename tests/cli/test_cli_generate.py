@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import spicelib
-from cli_support import COMMAND, SMALL, spawn
+from cli_support import COMMAND, QUICK, SMALL, spawn
 from PIL import Image
 
 from ftj_spice.cli.app import main
@@ -27,18 +27,21 @@ def test_run_directory_is_whole(small_run):
     assert {path.name for path in run.iterdir()} == FILES
     assert [path.name for path in run.parent.iterdir()] == ["run"]
     images, latents = np.load(run / "images.npy"), np.load(run / "latents.npy")
-    assert images.shape == (3, 28, 28)
-    assert latents.shape == (3, 16)
+    assert images.shape == (3, 6, 6)
+    assert latents.shape == (3, 4)
     assert 0 <= images.min() < images.max() <= 1
     with Image.open(run / "images.png") as picture:
-        assert min(picture.size) >= 28
+        assert min(picture.size) >= 18
     manifest = json.loads((run / "manifest.json").read_text())
     assert RunSettings.parse(manifest["settings"], "manifest").samples == 3
     assert manifest["seed"] == 5
     assert set(manifest["netlists"]) == {path.name for path in (run / "netlists").iterdir()}
     assert len(manifest["decoder"]["sha256"]) == 64
     assert manifest["versions"]["numpy"] == np.__version__
-    assert {"sample", "read", "decode"} <= set(manifest["seconds"])
+    assert {"sample", "read", "audit"} <= set(manifest["seconds"])
+    assert manifest["engine"]["sample"].startswith("ngspice")
+    assert manifest["engine"]["read"].startswith("fast")
+    assert sum(manifest["engine"]["methods"]["layer1"].values()) > 0
 
 
 def test_nothing_in_a_run_names_the_place_where_it_was_made(small_run):
@@ -72,16 +75,23 @@ def test_waveforms_open_in_another_reader(small_run):
 def test_columns_open_in_another_reader(small_run):
     run, _ = small_run
     with h5py.File(run / "columns.h5") as file:
-        assert file["tile00_current"].shape[1] == file["tile00_conductance"].shape[1]
-        assert file["tile00_current"].attrs["units"] == "A"
-        assert file["sample_code"].shape == (3, 16)
+        assert file["layer0_conductance"].shape == (5, 18)
+        assert file["layer1_conductance"].shape == (10, 72)
+        names = [name for name in file if name.startswith("read_layer") and name.endswith("_current")]
+        assert sum(len(file[name]) for name in names) == 8
+        assert {name[:11] for name in names} == {"read_layer0", "read_layer1"}
+        for name in names:
+            assert file[name].attrs["units"] == "A"
+            assert file[name].shape[0] == file[name.replace("_current", "_voltage")].shape[0]
+            assert np.any(file[name])
+        assert file["sample_code"].shape == (3, 4)
         np.testing.assert_array_equal(file["latent_value"][:], np.load(run / "latents.npy"))
 
 
 def test_json_is_pure_and_progress_goes_to_standard_error(small_run):
     run, outcome = small_run
     assert json.loads(outcome.out) == json.loads((run / "metrics.json").read_text())
-    for name in ("sample phase", "first layer", "files and report"):
+    for name in ("sample phase (ngspice)", "decoder layers (fast)", "audit of reads", "files and report"):
         assert name in outcome.err
 
 
@@ -93,6 +103,88 @@ def test_two_workers_draw_the_same_bits_and_quiet_prints_nothing(small_run, tmp_
         assert (tmp_path / "two" / name).read_bytes() == (run / name).read_bytes(), name
     for path in (run / "netlists").iterdir():
         assert (tmp_path / "two" / "netlists" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_json_and_report_tell_the_audit(small_run):
+    run, outcome = small_run
+    audit = json.loads(outcome.out)["audits"]["reads"]
+    assert audit["passes"] is True
+    assert audit["compared"] == 8
+    assert 0 < audit["largest_deviation"] < audit["limit"] == 1e-6
+    page = (run / "report.html").read_text()
+    assert "Audit" in page
+    assert f"{audit['largest_deviation']:.2e}" in page
+    assert "do not trust" not in page
+
+
+@pytest.fixture(scope="module")
+def fast_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fast")
+    outcome = spawn("generate", *SMALL, "--engine", "fast", "--audit", "5", "-o", "run", cwd=folder)
+    assert outcome.code == 0, outcome.err
+    return folder / "run", outcome
+
+
+def test_fast_engine_draws_what_the_mixed_run_draws(small_run, fast_run):
+    """The sample phase by events gives the same codes, so that images are equal."""
+    metrics = json.loads((fast_run[0] / "metrics.json").read_text())
+    assert set(metrics["audits"]) == {"samples", "reads"}
+    assert metrics["audits"]["samples"]["compared"] == 2 * 3  # two transients of three samples
+    assert metrics["audits"]["reads"]["compared"] == 5
+    for name in ("latents.npy", "images.npy"):
+        np.testing.assert_allclose(np.load(fast_run[0] / name), np.load(small_run[0] / name), atol=1e-12)
+    assert "audit of samples: largest deviation" in fast_run[1].out
+    assert "audit of reads: largest deviation" in fast_run[1].out
+    names = {path.name for path in (fast_run[0] / "netlists").iterdir()}
+    assert sum(name.startswith("sample_column") for name in names) == 2
+
+
+def test_ngspice_draws_the_same_images(small_run, tmp_path):
+    """All of it in ngspice: currents agree to 1e-7, so that at most a code on its edge differs by one."""
+    outcome = spawn("generate", *SMALL, "--engine", "ngspice", "-j", "2", "-o", "run", cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert "audit" not in outcome.out
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["audits"] == {}
+    assert metrics["layers"][0]["engine"].startswith("ngspice")
+    difference = np.load(tmp_path / "run" / "images.npy") - np.load(small_run[0] / "images.npy")
+    assert np.abs(difference).max() < 0.02
+    assert np.mean(difference**2) < 1e-6
+    assert any(path.name.startswith("read_layer1") for path in (tmp_path / "run" / "netlists").iterdir())
+
+
+def test_no_audit_leaves_no_reads_and_needs_no_ngspice(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("FTJ_SPICE_LIBNGSPICE", "/nonsense")
+    assert call("generate", *QUICK, "--engine", "fast", "--audit", "0", "-o", "run", "--quiet").code == 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES - {"netlists"}
+    assert "it was switched off" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_audit_beyond_its_limit_keeps_the_run_and_says_so(call, monkeypatch, tmp_path):
+    monkeypatch.setattr("ftj_spice.studies.generate.READ_LIMIT", 1e-300)
+    outcome = call("generate", *QUICK, "-o", "run")
+    assert outcome.code == 1
+    last = outcome.err.splitlines()[-1]
+    assert last.startswith("ftj-spice: the audit of reads is beyond its limit: largest deviation")
+    assert last.endswith("; the run is in run")
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["audits"]["reads"]["passes"] is False
+    assert "do not trust this run" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_long_runs_are_announced(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "generate", "-n", "64", "--engine", "ngspice", "-o", "run"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = process.stderr.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert said.startswith("ftj-spice: ngspice will take about")
+    assert "reads of" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_existing_directory_is_refused_and_kept(call, small_run, tmp_path):
@@ -107,7 +199,7 @@ def test_force_replaces_a_run_and_nothing_else(call, small_run, tmp_path):
     run, _ = small_run
     shutil.copytree(run, tmp_path / "old")
     (tmp_path / "old" / "note.txt").write_text("of the old run")
-    words = ("generate", "-n", "2", "--set", "sample.rows=2", "--force", "--quiet")
+    words = ("generate", *QUICK, "--force", "--quiet")
     assert call(*words, "-o", "old").code == 0
     assert {path.name for path in (tmp_path / "old").iterdir()} == FILES
     (tmp_path / "mine").mkdir()
@@ -119,7 +211,7 @@ def test_force_replaces_a_run_and_nothing_else(call, small_run, tmp_path):
 
 def test_closing_lines_quote_strange_names(call, tmp_path):
     name = "$(touch oops) 'x'"
-    outcome = call("generate", "-n", "2", "--set", "sample.rows=2", "-o", name)
+    outcome = call("generate", *QUICK, "-o", name)
     assert outcome.code == 0
     assert "'$(touch oops) '\"'\"'x'\"'\"''" in outcome.out
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -127,7 +219,7 @@ def test_closing_lines_quote_strange_names(call, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are always UTF-8")
 def test_directory_name_need_not_be_text(tmp_path):
-    outcome = spawn("generate", "-n", "2", "--set", "sample.rows=2", "-o", "r\udcff", cwd=tmp_path)
+    outcome = spawn("generate", *QUICK, "-o", "r\udcff", cwd=tmp_path)
     assert outcome.code == 0, outcome.err
     assert [os.fsencode(path.name) for path in tmp_path.iterdir()] == [b"r\xff"]
 
@@ -138,7 +230,7 @@ def test_files_in_the_current_folder_are_not_imported(tmp_path):
         (tmp_path / name).write_text(trap)
     (tmp_path / "ftj_spice").mkdir()
     (tmp_path / "ftj_spice" / "__init__.py").write_text(trap)
-    outcome = spawn("generate", "-n", "2", "--set", "sample.rows=2", "-o", "run", "--quiet", cwd=tmp_path)
+    outcome = spawn("generate", *QUICK, "-o", "run", "--quiet", cwd=tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
 
 
@@ -147,7 +239,7 @@ def test_python_interface_of_the_readme(tmp_path):
         "import ftj_spice as ftj\n"
         "settings = ftj.RunSettings(samples=2, seed=1, sample=ftj.SampleSettings(rows=2))\n"
         "result = ftj.generate(settings, out='run1', jobs=2)\n"
-        "print(result.metrics['first_layer']['effective_bits'], result.images.shape, result.path)\n"
+        "print(result.metrics['layers'][0]['effective_bits'], result.images.shape, result.path, result.passes)\n"
         "print(all(r.agrees for r in ftj.replay('run1')), ftj.load_settings('c.toml').seed)\n"
     )
     (tmp_path / "c.toml").write_text("seed = 3\n")
@@ -156,7 +248,7 @@ def test_python_interface_of_the_readme(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
-    assert first.endswith("(2, 28, 28) run1")
+    assert first.endswith("(2, 28, 28) run1 True")
     assert second == "True 3"
 
 

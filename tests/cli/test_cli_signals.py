@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cli_support import Outcome, start
+from cli_support import QUICK, Outcome, start
 
 LONG = ("-n", "500", "--set", "sample.rows=64", "-j", "2")
 
@@ -90,7 +90,7 @@ def test_a_second_signal_does_not_disturb_the_cleaning_up(tmp_path: Path):
 def test_ignored_signals_stay_ignored(tmp_path: Path):
     """As with nohup: whoever starts the program may ask it to survive the terminal."""
     process = start(
-        "generate", "-n", "2", "--set", "sample.rows=2", "-o", "run", "--quiet", cwd=tmp_path,
+        "generate", *QUICK, "-o", "run", "--quiet", cwd=tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )  # fmt: skip
     wait_for(lambda: children(process), process)

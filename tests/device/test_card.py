@@ -63,11 +63,6 @@ def test_spreads_are_scaled_with_the_area():
     assert load_card("hzo_mfis_nominal").with_values(area=25e-12).spread_scale == pytest.approx(0.2)
 
 
-def test_arrays_refuse_the_physical_law():
-    with pytest.raises(SettingsError, match="arrays need the law 'sinh' or 'linear'"):
-        load_card("hzo_mfis_nominal").with_values(law="physical").conduction  # noqa: B018
-
-
 def test_a_card_is_read_from_a_file_each_time(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(NOMINAL.read_text(encoding="utf-8"), encoding="utf-8")

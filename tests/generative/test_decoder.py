@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from ftj_spice.common.errors import DataError, OutputError
 from ftj_spice.generative.decoder import Decoder, shipped
+from ftj_spice.generative.layers import Dense
 
 
 def random_decoder(widths, image_shape, seed=0, gain=1.5):
@@ -18,9 +20,21 @@ def random_decoder(widths, image_shape, seed=0, gain=1.5):
     return Decoder(layers, image_shape, gain, {"note": "random", "seed": seed})
 
 
+def half(layer):
+    """The layer with its numbers rounded to float16."""
+    names = ("weights", "bias") if isinstance(layer, Dense) else ("kernel", "bias")
+    return replace(layer, **{name: getattr(layer, name).astype(np.float16) for name in names})
+
+
 def half_precision(decoder):
-    layers = tuple((w.astype(np.float16), b.astype(np.float16)) for w, b in decoder.layers)
+    layers = tuple(half(layer) for layer in decoder.layers)
     return Decoder(layers, decoder.image_shape, decoder.output_gain, decoder.record)
+
+
+def same(one, other):
+    """Whether two layers are of one kind and hold the same numbers."""
+    parts = (field.name for field in fields(one))
+    return type(one) is type(other) and all(np.array_equal(getattr(one, n), getattr(other, n)) for n in parts)
 
 
 @st.composite
@@ -39,7 +53,8 @@ def test_images_follow_the_plain_formula(decoder, batch):
     assert images.shape == (batch, *decoder.image_shape)
     for vector, image in zip(z, images, strict=True):
         values = list(vector)
-        for index, (weights, bias) in enumerate(decoder.layers):
+        for index, layer in enumerate(decoder.layers):
+            weights, bias = layer.weights, layer.bias
             if index:
                 values = [max(value, 0.0) for value in values]
             values = [sum(values[i] * weights[i, j] for i in range(len(values))) + bias[j] for j in range(len(bias))]
@@ -56,8 +71,7 @@ def test_a_saved_decoder_loads_equal(decoder, tmp_path_factory):
     loaded = Decoder.load(path)
     assert len(loaded.layers) == len(rounded.layers)
     for mine, theirs in zip(loaded.layers, rounded.layers, strict=True):
-        assert np.array_equal(mine[0], theirs[0])
-        assert np.array_equal(mine[1], theirs[1])
+        assert same(mine, theirs)
     assert loaded.image_shape == rounded.image_shape
     assert loaded.output_gain == rounded.output_gain
     assert loaded.record == rounded.record
@@ -68,19 +82,31 @@ def test_weights_beyond_half_precision_are_stored_as_float32(tmp_path):
     decoder.save(tmp_path / "d.npz")
     loaded = Decoder.load(tmp_path / "d.npz")
     for mine, theirs in zip(loaded.layers, decoder.layers, strict=True):
-        assert np.array_equal(mine[0], theirs[0].astype(np.float32))
+        assert np.array_equal(mine.weights, theirs.weights.astype(np.float32))
     half_precision(decoder).save(tmp_path / "half.npz")
     with np.load(tmp_path / "half.npz") as archive:
         assert archive["weight_0"].dtype == np.float16
 
 
-def test_first_layer_results_continue_to_the_same_images():
+def test_the_loop_over_layers_gives_the_same_images():
     decoder = random_decoder((3, 6, 5, 4), (2, 2))
-    z = np.random.default_rng(2).normal(size=(7, 3))
-    weights, bias = decoder.first_layer
-    assert np.array_equal(decoder.after_first_layer(z @ weights + bias), decoder(z))
-    below = decoder.after_first_layer(np.full((1, 6), -1.0))
-    assert np.array_equal(below, decoder.after_first_layer(np.full((1, 6), -9.0))), "ReLU comes first"
+    values = z = np.random.default_rng(2).normal(size=(7, 3))
+    for index, layer in enumerate(decoder.layers):
+        values = decoder.hidden(values) if index else values
+        values = layer.scatter(layer.gather(values) @ layer.matrix + layer.matrix_bias)
+    assert np.array_equal(decoder.finish(values), decoder(z))
+
+
+def test_hidden_values_are_cut_off_at_zero():
+    decoder = random_decoder((3, 4), (2, 2))
+    assert decoder.hidden([[-1.0, 0.0, 2.5]]).tolist() == [[0.0, 0.0, 2.5]]
+
+
+def test_last_values_become_pixels():
+    decoder = random_decoder((3, 4), (2, 2), gain=2.0)
+    assert decoder.finish([[0.0, 1.0, -1.0, 100.0]]) == pytest.approx(
+        np.array([[[0.5, 1 / (1 + np.exp(-2.0))], [1 / (1 + np.exp(2.0)), 1.0]]])
+    )
 
 
 def test_same_batch_gives_the_same_bits():
@@ -92,14 +118,14 @@ def test_same_batch_gives_the_same_bits():
 def test_a_decoder_cannot_be_changed():
     decoder = random_decoder((3, 4), (2, 2))
     with pytest.raises(ValueError, match="read-only"):
-        decoder.first_layer[0][0, 0] = 1.0
+        decoder.layers[0].weights[0, 0] = 1.0
 
 
 def test_a_decoder_keeps_a_copy_of_its_weights():
     weights = np.ones((3, 4))
     decoder = Decoder(((weights, np.zeros(4)),), (2, 2))
     weights[:] = 5.0
-    assert decoder.first_layer[0].max() == 1.0
+    assert decoder.layers[0].weights.max() == 1.0
 
 
 @pytest.mark.parametrize(
@@ -116,9 +142,13 @@ def test_bad_latents_are_refused(z, sentence):
         random_decoder((3, 5, 4), (2, 2))(z)
 
 
-def test_bad_first_layer_results_are_refused():
-    with pytest.raises(DataError, match=r"first-layer results must have the shape \(batch, 5\)"):
-        random_decoder((3, 5, 4), (2, 2)).after_first_layer(np.zeros((1, 3)))
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [(np.zeros((1, 3)), r"last-layer results must have the shape \(batch, 4\)"), (np.full((1, 4), np.nan), "finite")],
+)
+def test_bad_last_results_are_refused(values, sentence):
+    with pytest.raises(DataError, match=sentence):
+        random_decoder((3, 5, 4), (2, 2)).finish(values)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_missing_key_is_named(key, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": np.array("ftj-spice decoder 2")}, "'format' is 'ftj-spice decoder 2'; this version reads"),
+        ({"format": np.array("ftj-spice decoder 3")}, "'format' is 'ftj-spice decoder 3'; this version reads"),
         ({"format": np.array(1)}, "'format' must be one string"),
         ({"weight_0": np.ones((2, 3))}, "'weight_0' must be float16 or float32, got float64"),
         ({"bias_0": np.ones(3, np.int32)}, "'bias_0' must be float16 or float32, got int32"),

@@ -8,6 +8,7 @@ import pytest
 from ftj_spice.common.errors import DataError
 from ftj_spice.generative.decoder import Decoder, shipped
 from ftj_spice.generative.idx import read_idx
+from ftj_spice.generative.layers import Dense
 from ftj_spice.generative.vae import TrainSettings
 
 DATA = Path(__file__).parent / "data"
@@ -44,7 +45,7 @@ def images(decoder):
 
 
 def test_shape_and_size(decoder):
-    assert [weights.shape for weights, _ in decoder.layers] == [(16, 256), (256, 512), (512, 784)]
+    assert [layer.matrix.shape for layer in decoder.layers] == [(16, 256), (256, 512), (512, 784)]
     assert decoder.image_shape == (28, 28)
 
 
@@ -81,8 +82,8 @@ def test_images_differ(images):
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_the_measure_sees_a_scrambled_layer(decoder, layer):
     layers = list(decoder.layers)
-    weights, bias = layers[layer]
-    layers[layer] = (np.random.default_rng(1).permutation(weights, axis=1), bias)
+    whole = layers[layer]
+    layers[layer] = Dense(np.random.default_rng(1).permutation(whole.matrix, axis=1), whole.matrix_bias)
     scrambled = Decoder(tuple(layers), decoder.image_shape, decoder.output_gain)
     z = np.random.default_rng(0).normal(size=(200, decoder.latent_dim))
     assert likeness(scrambled(z)) < likeness_of_real_digits() - 0.04

@@ -11,8 +11,6 @@ from ftj_spice.array.array import Array
 from ftj_spice.device.card import load_card
 from ftj_spice.device.traps import TrapHistory
 from ftj_spice.netlist.benches import (
-    Cells,
-    Line,
     SampleArray,
     TrapSource,
     cell_bench,
@@ -20,6 +18,7 @@ from ftj_spice.netlist.benches import (
     integrate_bench,
     integrator_bench,
 )
+from ftj_spice.netlist.circuit import Cells, Line
 
 FOLDER = Path(__file__).resolve().parent
 CONDUCTANCE = np.array([[1e-10, 2e-11, 0.0], [4e-12, 2e-10, 5e-11]])
@@ -59,6 +58,19 @@ def netlists() -> dict[str, str]:
         "crossbar.cir": Array(CONDUCTANCE, card, "crossbar", 2.0, 1e3).netlist(VOLTAGES),
         "crossbar_linear.cir": Array(CONDUCTANCE, linear).netlist(VOLTAGES[0]),
         "nor.cir": Array(CONDUCTANCE, linear, "nor", 2.0).netlist(VOLTAGES),
+        "1t1f.cir": Array(
+            CONDUCTANCE, card, "1t1f", 2.0, 1e3, sense_resistance=50.0, drive="both", sense="both"
+        ).netlist(VOLTAGES, column_voltages=[0.0, 0.1, 0.0], floating_columns=[2]),
+        "nor1t.cir": Array(CONDUCTANCE, linear, "nor1t", 2.0).netlist(VOLTAGES),
+        "and.cir": Array(
+            CONDUCTANCE, card, "and", driven_line_resistance=2.0, sensed_line_resistance=3.0, sense="first"
+        ).netlist(VOLTAGES),
+        "crossbar_floating.cir": Array(CONDUCTANCE, card, "crossbar", 2.0, drive="last").netlist(
+            VOLTAGES, floating_rows=[1]
+        ),
+        "crossbar_physical.cir": Array(CONDUCTANCE, card.with_values(law="physical"), line_resistance=2.0).netlist(
+            VOLTAGES
+        ),
         "cell.cir": cell_bench(Cells.of(card, np.array([[2e-10], [4e-12]]))),
         "read_integrator.cir": integrate_bench(Cells.of(card, CONDUCTANCE), VOLTAGES[0], line_resistance=2.0),
         "sample_integrator.cir": _integrator(2, TrapSource()),

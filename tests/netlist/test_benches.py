@@ -14,17 +14,14 @@ from ftj_spice.device.card import load_card
 from ftj_spice.device.traps import TrapHistory
 from ftj_spice.netlist.benches import (
     SAMPLE_POINT,
-    Cells,
-    Line,
     SampleArray,
     TrapSource,
     cell_bench,
     comparator_bench,
     integrate_bench,
     integrator_bench,
-    read_bench,
 )
-from ftj_spice.netlist.render import RenderError
+from ftj_spice.netlist.circuit import TOPOLOGIES, Cells, Line
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 MADE = runpy.run_path(str(GOLDEN / "make.py"))["netlists"]()
@@ -52,12 +49,14 @@ def test_netlists_are_self_contained(name):
     text = MADE[name]
     assert text.startswith("* ftj-spice: ") and text.endswith("\n.end\n") and "\n\n" not in text
     commands = {line.split()[0] for line in text.splitlines() if line.startswith(".")}
-    assert commands <= {".options", ".save", ".dc", ".tran", ".print", ".meas", ".model", ".end"}
+    assert commands <= {
+        ".options", ".save", ".dc", ".tran", ".print", ".meas", ".model", ".subckt", ".ends", ".end",
+    }  # fmt: skip
     assert max(len(line) for line in text.splitlines()) < 1000
 
 
 @pytest.mark.parametrize(
-    ("topology", "law"), [("crossbar", "linear"), ("crossbar", "hzo_mfis_nominal"), ("nor", "linear")]
+    ("topology", "law"), [("crossbar", "linear"), *((name, "hzo_mfis_nominal") for name in TOPOLOGIES)]
 )
 def test_a_large_array_has_all_its_elements(topology, law):
     text = Array(np.full((128, 128), 1e-10), law, topology, line_resistance=2.0).netlist()
@@ -66,7 +65,10 @@ def test_a_large_array_has_all_its_elements(topology, law):
     count = {kind: sum(bool(re.fullmatch(kind + r"\d+_\d+", name)) for name in names) for kind in ("rw", "rb", "[br]c")}
     assert count == {"rw": 128 * 128, "rb": 128 * 128, "[br]c": 128 * 128}
     assert sum(name.startswith("vsense") for name in names) == 128
-    assert sum(name.startswith("brow") for name in names) == 128
+    assert sum(name.startswith(("vrow", "vsource")) for name in names) == 128
+    transistors = 128 if TOPOLOGIES[topology].transistor else 0
+    assert sum(name.startswith("vgate") for name in names) == transistors
+    assert sum(bool(re.fullmatch(r"xt\d+_\d+", name)) for name in names) == 128 * transistors
 
 
 def test_a_large_array_runs_in_plain_ngspice(plain):
@@ -204,12 +206,3 @@ def test_a_replayed_history_ascends_and_keeps_its_charge(ticks, initial, centred
         xs = np.append(corners[:, 0], end)
         charge = np.trapezoid(np.append(corners[:, 1], corners[-1, 1]), xs)
         assert charge == pytest.approx(history.averages(0, np.array([0.0, end]))[0] * end, rel=1e-9, abs=1e-12)
-
-
-def test_a_bench_refuses_inputs_and_topologies_that_do_not_fit():
-    cells = Cells.of(load_card("linear"), np.ones((2, 2)))
-    with pytest.raises(RenderError, match=r"^unknown topology 'ring'; known: crossbar, nor$"):
-        read_bench(cells, np.ones((1, 2)), topology="ring")
-    for inputs in (np.ones((1, 3)), np.ones((0, 2)), np.ones(2)):
-        with pytest.raises(RenderError, match=r"^the inputs of 2 rows must have shape \(reads, 2\), not \("):
-            read_bench(cells, inputs)

@@ -14,7 +14,8 @@ from ftj_spice.common import resources
 from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.device.card import load_card
 from ftj_spice.netlist import benches
-from ftj_spice.netlist.benches import Cells, Line, SampleArray, TrapSource
+from ftj_spice.netlist.benches import SampleArray, TrapSource
+from ftj_spice.netlist.circuit import TOPOLOGIES, ArrayCircuit, Cells, Line
 from ftj_spice.netlist.render import RenderError, check, render
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=60)
@@ -168,11 +169,10 @@ def _context(name, monkeypatch):
                 array, traps=TrapSource("frozen", states=[0, 1, 0, 1]), voltage=1.5, threshold=np.ones((2, 2)),
                 sensitivity=1e-12, offset=np.zeros(2), slot=1e-3, samples=2, step=1e-5,
             )  # fmt: skip
-        case "crossbar" | "nor":
+        case _ if name in TOPOLOGIES:
             line = Line(1.0, 1e-16)
-            benches.read_bench(
-                cells, np.ones((3, 2)), topology=name, word_line=line, bit_line=line, driver_resistance=1.0
-            )
+            circuit = ArrayCircuit(cells, name, line, line, "both", "both", 1.0, 1.0)
+            benches.read_bench(circuit, circuit.drive_rows(np.ones((3, 2))))
         case "cell" | "linear":
             benches.cell_bench(cells)
         case "read":
@@ -184,12 +184,12 @@ def _context(name, monkeypatch):
 UNUSED = {
     "integrator": {"states"},
     "comparator": {"histories"},
-    "crossbar": {"bit", "cell_capacitance"},
-    "linear": {"scale"},
+    "crossbar": {"gates"},
+    "nor": {"gates"},
 }
 
 
-@pytest.mark.parametrize("name", ["integrator", "comparator", "crossbar", "nor", "cell", "linear", "read"])
+@pytest.mark.parametrize("name", ["integrator", "comparator", *TOPOLOGIES, "cell", "linear", "read"])
 def test_a_missing_variable_is_an_error(name, monkeypatch):
     template, context = _context(name, monkeypatch)
     assert render(template, **context).endswith(".end\n")
@@ -211,13 +211,13 @@ def test_a_matrix_that_is_too_small_is_an_error(monkeypatch):
 def test_a_number_that_a_template_computes_must_be_finite_too(strength, monkeypatch):
     template, context = _context("linear", monkeypatch)
     with pytest.raises(RenderError, match="a template computed inf"):
-        render(template, **context | {"strength": [[strength], [1.0]]})
+        render(template, **context | {"cells": context["cells"] | {"strength": [[strength], [1.0]]}})
 
 
 def test_a_division_by_zero_in_a_template_is_a_sentence(monkeypatch):
     template, context = _context("cell", monkeypatch)
     with pytest.raises(RenderError, match=r"template benches/cell\.cir\.j2: .*division by zero"):
-        render(template, **context | {"scale": 0.0})
+        render(template, **context | {"cells": context["cells"] | {"scale": 0.0}})
 
 
 @pytest.mark.parametrize("value", [None, [1.0], {"a": 1.0}])
@@ -252,10 +252,12 @@ def test_templates_hold_no_control_block_and_include_no_file(path):
     st.floats(1e-3, 1e3),
 )
 def test_every_number_is_written_as_one_that_reads_back(strengths, scale):
-    text = render("benches/cell.cir.j2", law="sinh", scale=scale, strength=[[value] for value in strengths])
+    cells = {"law": "sinh", "scale": scale, "strength": [[value] for value in strengths], "share": None}
+    text = render("benches/cell.cir.j2", cells=cells)
     lines = text.splitlines()
     cells = [line for line in lines if line.startswith("bc")]
-    assert len(lines) == 8 + 2 * len(strengths) and len(cells) == len(strengths)
-    for cell, value in zip(cells, strengths, strict=True):
+    kept = [value for value in strengths if value != 0]
+    assert len(lines) == 8 + len(strengths) + len(kept) and len(cells) == len(kept)
+    for cell, value in zip(cells, kept, strict=True):
         written = float(cell.split("i=")[1].split("*")[0])
         assert written == pytest.approx(value, rel=1e-11, abs=0)

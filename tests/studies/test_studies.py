@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ftj_spice.array.settings import ReadSettings
 from ftj_spice.cli.progress import progress_bars
 from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.common.rawfile import read_raw
@@ -16,12 +17,23 @@ from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.generative.decoder import Decoder
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.studies import doctor
-from ftj_spice.studies.generate import generate, latent_statistics
+from ftj_spice.studies.generate import generate
+from ftj_spice.studies.generate_metrics import latent_statistics
 from ftj_spice.studies.netlists import KINDS, NetlistOrder, make_netlist, write_netlist
 from ftj_spice.studies.settings import RunSettings, default_toml, load_settings
 from ftj_spice.studies.train import train
 
-SMALL = RunSettings(samples=2, seed=4, sample=SampleSettings(rows=2))
+TILES = ReadSettings(tile_rows=6, tile_columns=10)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> RunSettings:
+    """A run of two images, 3 latents to 5 x 4 pixels in two layers."""
+    rng = np.random.default_rng(0)
+    layers = ((rng.normal(size=(3, 8)), rng.normal(size=8)), (rng.normal(size=(8, 20)) / 3, rng.normal(size=20)))
+    path = tmp_path_factory.mktemp("decoder") / "tiny.npz"
+    Decoder(layers, (5, 4)).save(path)
+    return RunSettings(samples=2, seed=4, decoder=str(path), sample=SampleSettings(rows=2), read=TILES)
 
 
 @pytest.mark.parametrize("rows", [1, 6])
@@ -61,33 +73,34 @@ def test_seed_changes_levels_and_histories():
         assert len(texts) == 2, kind
 
 
-def test_generate_without_a_directory_tells_its_progress():
+def test_generate_without_a_directory_tells_its_progress(small):
     seen: list[tuple[str, int, int | None]] = []
-    result = generate(SMALL, observer=lambda *step: seen.append(step))
+    result = generate(small, observer=lambda *step: seen.append(step))
     assert result.path is None
-    assert result.images.shape == (2, 28, 28)
-    assert result.settings == SMALL
-    for phase in ("sample", "read"):
+    assert result.images.shape == (2, 5, 4)
+    assert result.settings == small
+    assert result.passes
+    for phase in ("sample", "read", "audit of reads"):
         done = [step[1] for step in seen if step[0] == phase]
         total = {step[2] for step in seen if step[0] == phase}
         assert all(a < b for a, b in pairwise(done))
         assert {done[-1]} == total
 
 
-def test_observer_that_fails_ends_the_run_and_leaves_nothing(tmp_path):
+def test_observer_that_fails_ends_the_run_and_leaves_nothing(tmp_path, small):
     def fail(phase: str, done: int, total: int | None) -> None:
         if phase == "report":
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        generate(SMALL, tmp_path / "run", observer=fail)
+        generate(small, tmp_path / "run", observer=fail)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_ngspice_ends_the_run_and_leaves_nothing(tmp_path, monkeypatch):
+def test_no_ngspice_ends_the_run_and_leaves_nothing(tmp_path, monkeypatch, small):
     monkeypatch.setenv("FTJ_SPICE_LIBNGSPICE", "/nonsense")
     with pytest.raises(EngineNotFoundError, match="FTJ_SPICE_LIBNGSPICE names /nonsense"):
-        generate(SMALL, tmp_path / "run")
+        generate(small, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 

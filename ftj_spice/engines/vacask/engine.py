@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ftj_spice.common.errors import DataError
@@ -34,17 +34,19 @@ class VacaskEngine:
 
     Args:
         time_limit: Seconds a run may take.
-        model: The compiled model; by default the packaged one, compiled where the cache does not hold it.
+        model: The compiled model; by default the packaged one, compiled where the cache does not hold it. Or several
+            compiled models, by the file names under which netlists load them.
 
     Raises:
         EngineNotFoundError: VACASK or openvaf-r is not installed.
         ModelCompileError: The model can't be compiled.
     """
 
-    def __init__(self, time_limit: float = DEFAULT_TIME_LIMIT, model: Path | None = None) -> None:
+    def __init__(self, time_limit: float = DEFAULT_TIME_LIMIT, model: Path | Mapping[str, Path] | None = None) -> None:
         self._simulator = find_simulator()
         self._time_limit = time_limit
-        self._model = model or compile_model()
+        self._models = model if isinstance(model, Mapping) else {MODEL_FILE: model or compile_model()}
+        self._running: set[subprocess.Popen[bytes]] = set()
 
     @property
     def engine(self) -> str:
@@ -72,7 +74,7 @@ class VacaskEngine:
             folder = Path(name)
             (folder / _NETLIST).write_text(netlist, encoding="utf-8")
             (folder / _SETTINGS).touch()
-            shutil.copyfile(self._model, folder / MODEL_FILE)
+            self._copy_models(folder)
             lines = self._execute(folder, netlist)
             files = {path.stem: path for path in sorted(folder.glob("*.raw"))}
             if analysis is None and len(files) == 1:
@@ -94,6 +96,11 @@ class VacaskEngine:
         chosen = found if vectors is None else {name: found[name] for name in vectors}
         return Result(chosen, self.engine, hashlib.sha256(netlist.encode()).hexdigest(), messages=lines)
 
+    def end_runs(self) -> None:
+        """Ends all runs under way in other threads; they raise `WorkerCrashError`."""
+        for process in list(self._running):
+            _kill(process)
+
     def _execute(self, folder: Path, netlist: str) -> list[str]:
         """Runs VACASK; returns what it printed."""
         try:
@@ -108,6 +115,7 @@ class VacaskEngine:
         except OSError as error:
             path = self._simulator.path
             raise EngineNotFoundError(f"{path} can't be run: {(error.strerror or str(error)).lower()}") from error
+        self._running.add(process)
         late = False
         try:
             output, _ = process.communicate(timeout=self._time_limit)
@@ -119,6 +127,8 @@ class VacaskEngine:
             _kill(process)
             process.communicate()
             raise
+        finally:
+            self._running.discard(process)
         lines = clean(output.decode("utf-8", "replace").replace(str(folder.resolve()) + os.sep, ""))
         if late:
             raise WorkerTimeoutError(f"VACASK took longer than {self._time_limit:g} s", self._keep(netlist, lines))
@@ -134,8 +144,12 @@ class VacaskEngine:
         folder = Path(tempfile.mkdtemp(prefix="ftj-spice-failed-"))
         (folder / _NETLIST).write_text(netlist, encoding="utf-8")
         (folder / _LOG).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        shutil.copyfile(self._model, folder / MODEL_FILE)
+        self._copy_models(folder)
         return folder
+
+    def _copy_models(self, folder: Path) -> None:
+        for name, path in self._models.items():
+            shutil.copyfile(path, folder / name)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

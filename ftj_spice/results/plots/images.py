@@ -1,4 +1,4 @@
-"""Image grids: white digits on black, pixel for pixel, no axes."""
+"""Image grids, grey or colour, pixel for pixel, no axes."""
 
 import io
 from pathlib import Path
@@ -17,31 +17,33 @@ def image_grid(images: ArrayLike, columns: int = 8, scale: int = 3, gap: int = 2
     """Lays images out row by row.
 
     Args:
-        images: Shape `(n, height, width)`, 0 (black) to 1 (white); values beyond are cut off.
+        images: Shape `(n, height, width)`, 0 (black) to 1 (white), or `(n, height, width, 3)`: red, green, blue;
+            values beyond are cut off.
         columns: Images per row.
         scale: Every pixel becomes a square of `scale` by `scale`.
         gap: Width of the lines between the images, in pixels of the result.
 
     Returns:
-        Grey values, shape `(grid height, grid width)`; places without an image are white.
+        Bytes of shape `(grid height, grid width)`, or `(grid height, grid width, 3)` for colour; places without an
+        image are white.
 
     Raises:
         ValueError: Wrong shape, no image, a value that is not a number, or a size below its least.
     """
     stack = np.asarray(images, float)
-    if stack.ndim != 3 or 0 in stack.shape:
-        raise ValueError(f"images must have shape (n, height, width), not {stack.shape}")
+    if stack.ndim not in (3, 4) or 0 in stack.shape or stack.shape[3:] not in ((), (3,)):
+        raise ValueError(f"images must have shape (n, height, width) or (n, height, width, 3), not {stack.shape}")
     if columns < 1 or scale < 1 or gap < 0:
         raise ValueError("columns and scale must be at least 1 and gap at least 0")
     if np.isnan(stack).any():
         raise ValueError("images hold values that are not numbers")
-    count, height, width = stack.shape
+    count, height, width, *colours = stack.shape
     columns = min(columns, count)
     rows = -(-count // columns)
     pixels = np.rint(np.clip(stack, 0.0, 1.0) * 255.0).astype(np.uint8)
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     step_y, step_x = height * scale + gap, width * scale + gap
-    grid = np.full((rows * step_y - gap, columns * step_x - gap), GAP_GREY, np.uint8)
+    grid = np.full((rows * step_y - gap, columns * step_x - gap, *colours), GAP_GREY, np.uint8)
     for index, image in enumerate(pixels):
         y, x = (index // columns) * step_y, (index % columns) * step_x
         grid[y : y + height * scale, x : x + width * scale] = image

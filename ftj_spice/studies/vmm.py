@@ -1,0 +1,309 @@
+"""Any vector-matrix product on arrays, with its error budget."""
+
+import csv
+import io
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftj_spice.array.audit import audit_reads, draw_reads, pick_reads
+from ftj_spice.array.budget import Budget, error_budget
+from ftj_spice.array.layer import LayerResult, forward, read_plan
+from ftj_spice.array.reading import array_circuit
+from ftj_spice.array.settings import ReadSettings
+from ftj_spice.array.sums import SumError, sum_errors
+from ftj_spice.device.card import Card, load_card
+from ftj_spice.engines.arrays import ArrayReader
+from ftj_spice.engines.audit import Audit
+from ftj_spice.engines.readers import open_reader
+from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
+from ftj_spice.results.plots.budget import error_budget as budget_figure
+from ftj_spice.results.plots.style import save_figure
+from ftj_spice.results.rundir import RunDirectory
+from ftj_spice.studies.observer import Observer, part_of, silent
+from ftj_spice.studies.settings import RunSettings, check_jobs
+from ftj_spice.studies.vmm_problem import Problem, load_problem
+from ftj_spice.studies.vmm_report import render_vmm_report
+
+VECTORS = 64
+"""Random input vectors where no file gives them."""
+PATTERNS = {"fast": 1000}
+"""Input patterns of the sum error, by engine; `FEWER` for slow ones."""
+FEWER = 50
+
+
+@dataclass(frozen=True)
+class VmmResult:
+    """What a product gives.
+
+    Attributes:
+        problem: What was multiplied.
+        layer: The product.
+        budget: Its error budget; none where it was not asked for.
+        sums: Errors of the first tile's column sums against its cells read one by one, through its wires
+            (`circuit`) and with the noise of the read-out on top (`with_noise`).
+        audit: Comparison of some of the reads with ngspice, where another engine made them.
+        metrics: Figures of the run, as in `metrics.json`.
+        card: The device card.
+        settings: Settings of the run.
+        path: The run directory, where one was written.
+    """
+
+    problem: Problem
+    layer: LayerResult
+    budget: Budget | None
+    sums: dict[str, SumError]
+    audit: Audit | None
+    metrics: dict[str, Any]
+    card: Card
+    settings: RunSettings
+    path: Path | None = None
+
+    @property
+    def outputs(self) -> NDArray[np.float64]:
+        """The product through the arrays, shape `(batch, outputs)`."""
+        return self.layer.outputs
+
+    @property
+    def exact(self) -> NDArray[np.float64]:
+        """The exact product, same shape."""
+        return self.layer.exact
+
+    @property
+    def passes(self) -> bool:
+        """Whether the audit, if there was one, is within its limit."""
+        return self.audit is None or self.audit.passes
+
+
+def vmm(
+    weights: str | Path,
+    inputs: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    bias: str | Path | None = None,
+    settings: RunSettings | None = None,
+    vectors: int = VECTORS,
+    budget: bool = True,
+    jobs: int = 1,
+    force: bool = False,
+    observer: Observer = silent,
+    command: Sequence[str] = (),
+) -> VmmResult:
+    """Multiplies on arrays and says where the error comes from.
+
+    An audit beyond its limit is not an error: the result, `metrics.json` and the report say so (`passes`).
+
+    Args:
+        weights: A .npy file of shape `(inputs, outputs)`, or `DECODER:LAYER`, such as `mnist:2`.
+        inputs: A .npy file of shape `(batch, inputs)`; without it random latents, for a decoder's layer its own
+            activations.
+        out: Run directory to write; none writes nothing.
+        bias: A .npy file of shape `(outputs,)`.
+        settings: Settings of the run; `card`, `seed`, `audit`, `read` and `engine` count here.
+        vectors: Random input vectors where no file gives them.
+        budget: Whether the error budget is made, some eight products more.
+        jobs: Workers of ngspice or VACASK side by side.
+        force: Replaces an existing run directory.
+        observer: Told about progress.
+        command: The command line, for the manifest.
+
+    Raises:
+        FtjSpiceError: Settings, files, simulation or output; the subclass and its sentence say what.
+    """
+    settings = settings or RunSettings()
+    check_jobs(jobs)
+    card = load_card(settings.card)
+    problem = load_problem(
+        str(weights),
+        None if inputs is None else Path(inputs),
+        None if bias is None else Path(bias),
+        vectors,
+        settings.seed,
+        settings.read,
+        settings.engine.read,
+    )
+    watch = Stopwatch()
+    if out is None:
+        return _run(problem, card, settings, budget, jobs, observer, watch)
+    with RunDirectory(Path(out), force=force) as run:
+        result = _run(problem, card, settings, budget, jobs, observer, watch)
+        with watch("report"):
+            _write(run, result, watch, command)
+    return replace(result, path=Path(out))
+
+
+def _run(
+    problem: Problem, card: Card, settings: RunSettings, budget: bool, jobs: int, observer: Observer, watch: Stopwatch
+) -> VmmResult:
+    engine = settings.engine.read
+    audited = settings.audit if engine != "ngspice" else 0
+    bias = problem.bias is not None
+    plan = read_plan(
+        len(problem.inputs),
+        (problem.weights.shape[0], problem.weights.shape[1]),
+        settings.read,
+        signed=problem.signed,
+        bias=bias,
+    )
+    drawn = draw_reads([plan], audited, settings.seed)[0]
+    lines: Budget | None = None
+    audit: Audit | None = None
+    with ExitStack() as stack:
+        threads = 0 if engine == "fast" else jobs  # all cores
+        reader = stack.enter_context(open_reader(engine, jobs=threads, time_limit=settings.engine.time_limit))
+
+        def product(read: ReadSettings, keep: Sequence[tuple[int, int]] = (), phase: str = "budget") -> LayerResult:
+            return forward(
+                problem.inputs, problem.weights, problem.bias, card, read, seed=settings.seed, reader=reader,
+                full_scale=problem.full_scale, signed=problem.signed, probes=problem.probes, keep=keep,
+                progress=part_of(observer, phase),
+            )  # fmt: skip
+
+        with watch("product"):
+            layer = product(settings.read, drawn, "product")
+        with watch("sums"):
+            sums = _sums(layer, card, settings, reader)
+        if budget:
+            with watch("budget"):
+                lines = error_budget(settings.read, layer, product)
+        if audited:
+            with watch("audit"):
+                audit = _audit(layer, drawn, settings, jobs, stack, observer)
+    return VmmResult(
+        problem=problem,
+        layer=replace(layer, kept=()),
+        budget=lines,
+        sums=sums,
+        audit=audit,
+        metrics=_metrics(problem, layer, lines, sums, audit),
+        card=card,
+        settings=settings,
+    )
+
+
+def _sums(layer: LayerResult, card: Card, settings: RunSettings, reader: ArrayReader) -> dict[str, SumError]:
+    """Returns the errors of the first tile's column sums, without and with the noise of the read-out."""
+    circuit = array_circuit(layer.layer.tiles[0].conductance, card, settings.read)
+    patterns = PATTERNS.get(settings.engine.read, FEWER)
+
+    def errors(noise: bool) -> SumError:
+        return sum_errors(
+            circuit, card.vmm_voltage, reader, settings.read, seed=settings.seed, patterns=patterns, noise=noise
+        )
+
+    found = {"circuit": errors(False)}
+    if settings.read.noise:
+        found["with_noise"] = errors(True)
+    return found
+
+
+def _audit(
+    layer: LayerResult,
+    drawn: Sequence[tuple[int, int]],
+    settings: RunSettings,
+    jobs: int,
+    stack: ExitStack,
+    observer: Observer,
+) -> Audit:
+    picked = pick_reads({"vmm": layer.kept}, {"vmm": drawn}, settings.audit)
+    ngspice = stack.enter_context(open_reader("ngspice", jobs=jobs, time_limit=settings.engine.time_limit))
+    return audit_reads(picked["vmm"], ngspice, progress=part_of(observer, "audit"))
+
+
+def _metrics(
+    problem: Problem, layer: LayerResult, budget: Budget | None, sums: dict[str, SumError], audit: Audit | None
+) -> dict[str, Any]:
+    error = layer.outputs - layer.exact
+    metrics: dict[str, Any] = {
+        "product": {
+            "source": problem.source,
+            "inputs": problem.weights.shape[0],
+            "outputs": problem.weights.shape[1],
+            "vectors": len(problem.inputs),
+            "tiles": len(layer.layer.tiles),
+            "cells": layer.layer.cells,
+            "reads": layer.reads,
+            "engine": layer.engine,
+            "status": layer.status,
+            "methods": dict(layer.methods),
+            "smallest_share_of_ideal_current": layer.reach,
+        },
+        "error_against_ideal_weights": {
+            "rms": layer.error,
+            "mean_absolute": layer.mean_absolute_error,
+            "largest": float(np.max(np.abs(error))),
+            "full_scale": layer.full_scale,
+            "rms_relative_to_full_scale": layer.error / layer.full_scale if layer.full_scale else None,
+            "effective_bits": layer.effective_bits,
+        },
+        "sum_error_of_first_tile": {
+            "definition": "column current with all chosen rows on, less the sum of the cells' currents read one by "
+            "one, in parts of the largest column current with all rows on",
+            "rows": layer.layer.tiles[0].shape[0],
+            "columns": layer.layer.tiles[0].shape[1],
+            **{name: asdict(entry) for name, entry in sums.items()},
+        },
+    }
+    if budget is not None:
+        metrics["budget"] = {
+            "full_scale": budget.full_scale,
+            "contributions": budget.rows()[:-1],
+            "together": budget.rows()[-1],
+            "root_sum_square": budget.root_sum_square,
+        }
+    if audit is not None:
+        metrics["audit"] = {
+            "reads": audit.reads,
+            "largest_deviation": audit.largest,
+            "rms_deviation": audit.rms,
+            "limit": audit.limit,
+            "engine": audit.engine,
+            "passes": audit.passes,
+        }
+    return metrics
+
+
+def _write(run: RunDirectory, result: VmmResult, watch: Stopwatch, command: Sequence[str]) -> None:
+    run.write_npy("outputs.npy", result.outputs)
+    run.write_npy("exact.npy", result.exact)
+    if result.budget is not None:
+        rows = result.budget.rows()
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        run.write_text("budget.csv", table.getvalue())
+        run.write_json("budget.json", result.metrics["budget"])
+        save_figure(run.file("budget.svg"), figure_of(result.budget))
+    netlists = dict(result.audit.netlists) if result.audit else {}
+    for name, text in netlists.items():
+        run.write_text(f"netlists/{name}", text)
+    run.write_json("metrics.json", result.metrics)
+    run.write_text("report.html", render_vmm_report(result, watch.durations))
+    run.write_json(
+        "manifest.json",
+        build_manifest(
+            [word.encode("utf-8", "backslashreplace").decode() for word in command],
+            result.settings.model_dump(include={"seed", "card", "audit", "read", "engine"}),
+            result.settings.seed,
+            {name: sha256_text(text) for name, text in netlists.items()},
+            watch.durations,
+            {"name": result.settings.engine.read, "version": result.layer.engine},
+            {"card": result.card.model_dump(exclude={"provenance"}), "product": result.metrics["product"]},
+        ),
+    )
+
+
+def figure_of(budget: Budget) -> Any:
+    """Returns the plot of a budget."""
+    return budget_figure(
+        [entry.label for entry in budget.contributions],
+        [entry.relative if budget.full_scale else 0.0 for entry in budget.contributions],
+        budget.together.relative if budget.full_scale else 0.0,
+        budget.root_sum_square / budget.full_scale if budget.full_scale else 0.0,
+    )
