@@ -21,6 +21,9 @@ benchmark:
 	.venv/bin/python benchmarks/device.py
 	.venv/bin/python benchmarks/noise.py
 	.venv/bin/python benchmarks/fit.py
+	.venv/bin/python benchmarks/arrays.py
+	.venv/bin/python benchmarks/program.py
+	.venv/bin/python benchmarks/vmm.py
 
 clean:
 	rm -rf .venv demo-run build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,7 +4,8 @@
 
 Parts: `read` (a nonlinear 64 x 64 array against ngspice), `scaling` (64 to 1024: time per read, exponent, memory; each
 size in a process of its own), `linear` (against badcrossbar: all node voltages and branch currents), `agreement`
-(line resistances, conductances, topologies, laws and sizes against ngspice and the direct solver).
+(line resistances, conductances, topologies, laws and sizes against ngspice, VACASK and the direct solver),
+`fallback` (reads with floating lines, which relaxation may have to leave to the direct solver).
 
 badcrossbar (Joksas and Mehonic, SoftwareX 12, 100617 (2020)) is no dependency of ftj-spice: its own dependency pycairo
 is compiled on installation. Without its plots it needs numpy and scipy only:
@@ -13,6 +14,7 @@ Without it that part is skipped. Run it on an idle machine; seconds are the best
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import logging
@@ -21,20 +23,25 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ftj_spice.device.card import load_card
+from ftj_spice.engines.errors import EngineError, EngineNotFoundError
 from ftj_spice.engines.fast import FastReader
 from ftj_spice.engines.ngspice.arrays import NgspiceReader
+from ftj_spice.engines.readers import open_reader
+from ftj_spice.engines.vacask.locate import find_simulator
 from ftj_spice.netlist.circuit import TOPOLOGIES, ArrayCircuit, Cells, Drive, Line
 
 CARD = load_card("hzo_mfis_nominal")
 VOLTAGE = 0.5
 LOW, HIGH = 1e-7, 2e-6  # S, conductances at V_VMM of the speed tables
 SEGMENT = 2.0  # ohm
+PARTS = ["read", "scaling", "linear", "agreement", "fallback"]
 TARGETS = {
     "us_per_read": ("us per read, 64 x 64", 50.0, "at most"),
     "ngspice_ratio": ("ngspice / fast, 64 x 64", 1e4, "at least"),
@@ -45,6 +52,7 @@ TARGETS = {
     "badcrossbar_ratio": ("badcrossbar / fast, one 128 x 128", 50.0, "at least"),
     "badcrossbar_deviation": ("deviation from badcrossbar", 1e-9, "at most"),
     "agreement_ngspice": ("worst deviation from ngspice", 1e-6, "at most"),
+    "agreement_vacask": ("worst deviation from VACASK", 1e-6, "at most"),
     "agreement_direct": ("worst deviation from direct", 1e-8, "at most"),
 }
 
@@ -181,53 +189,125 @@ def linear(quick: bool, folder: Path | None) -> dict[str, Any]:
             f"  {n:4d} {1e3 * ours_s:9.2f} {1e3 * theirs_s:16.0f} {theirs_s / ours_s:7.0f}   "
             f"{volts:8.1e} V   {amps:8.1e}"
         )
+    print("  agreement at n = 32 over line resistances and conductances (a decade each, top in S):")
+    for ohm, top in itertools.product((0.1, 1.0, 10.0, 100.0), (1e-8, 1e-6, 1e-4)):
+        circuit = array(32, top / 10, top, ohm, "linear")
+        drive = bits(circuit, 1)
+        theirs = compute(drive.lines.T.copy(), 1.0 / circuit.cells.strength, r_i=ohm).currents.output
+        worst = max(worst, deviation(fast.solve(circuit, drive).currents, np.asarray(theirs)))
+    print(f"    largest deviation of a column current {worst:.1e}")
     found["badcrossbar_ratio"] = found["linear"][-1]["badcrossbar"] / found["linear"][-1]["fast"]
     found["badcrossbar_deviation"] = worst
     return found
 
 
+OHMS, TOPS = (0.1, 1.0, 10.0, 100.0), (1e-8, 1e-6, 1e-5, 1e-4)
+EVERY = tuple(itertools.product(OHMS, TOPS))
+CORNERS = ((0.1, 1e-8), (10.0, 1e-5), (100.0, 1e-4))
+
+
+def points(n: int, witness: str, topology: str) -> tuple[tuple[float, float], ...]:
+    """Returns the line resistances (ohm) and largest conductances (S) at which a witness is asked at a size."""
+    if n == 8:
+        return EVERY if witness != "vacask" else CORNERS
+    if n <= 32 or witness == "direct":
+        return CORNERS
+    if witness == "ngspice":  # seconds to minutes each without KLU
+        return CORNERS[:2] if topology == "crossbar" else ()
+    return CORNERS if n == 64 or topology == "crossbar" else ()
+
+
 def agreement(quick: bool) -> dict[str, Any]:
     """Compares reads over line resistances, conductances, topologies, laws and sizes."""
-    fast, direct = FastReader(), FastReader(method="direct")
-    ohms, tops = (0.1, 1.0, 10.0, 100.0), (1e-8, 1e-6, 1e-5, 1e-4)
+    sizes = (8, 16) if quick else (8, 16, 32, 64, 128)
+    names = ("direct", "ngspice", "vacask") if vacask_is_there() else ("direct", "ngspice")
     rows = []
-    print("\nAgreement: largest deviation of a current, relative to its read's largest one")
-    print("0.1 to 100 ohm per segment, conductances over a decade up to 10 nS ... 100 uS, two reads each")
-    print("  topology  law        n   reads  direct  from ngspice   from direct")
-    with NgspiceReader(time_limit=600.0) as ngspice:
-        for topology, law, n in itertools.product(
-            TOPOLOGIES, ("linear", "sinh"), (8, 16) if quick else (8, 16, 32, 64)
-        ):
-            far, off, fell, reads = 0.0, 0.0, 0, 0
-            skipped = []
-            for ohm, top in itertools.product(ohms, tops):
-                if n >= 32 and (ohm, top) not in {(0.1, 1e-8), (100.0, 1e-4), (10.0, 1e-5)}:
+    print("\nAgreement: largest deviation of a current, relative to its read's largest one, two reads each")
+    print("0.1 to 100 ohm per segment, conductances over a decade up to 10 nS ... 100 uS; in brackets: arrays compared")
+    print("  topology  law        n   reads  to direct" + "".join(f"{'from ' + name:>20}" for name in names))
+    with contextlib.ExitStack() as stack:
+        fast = stack.enter_context(FastReader())
+        witnesses = {"direct": FastReader(method="direct")}
+        witnesses |= {name: stack.enter_context(open_reader(name)) for name in names[1:]}
+        for topology, law, n in itertools.product(TOPOLOGIES, ("linear", "sinh"), sizes):
+            row: dict[str, Any] = {"topology": topology, "law": law, "n": n, "reads": 0, "fell": 0}
+            asked = {name: points(n, name, topology) if n <= 64 or name != "ngspice" else () for name in names}
+            if n == 128:
+                asked["direct"] = ()
+            found: dict[str, list[float]] = {name: [] for name in names}
+            for ohm, top in EVERY:
+                wanted = [name for name in names if (ohm, top) in asked[name]]
+                if not wanted:
                     continue
                 circuit = array(n, top / 10, top, ohm, law, topology)
                 drive = bits(circuit, 2)
                 ours = fast.read(circuit, drive)
-                reads += len(drive)
-                fell += ours.methods.get("direct", 0)
-                if n < 64 or (ohm == 100.0 and law == "sinh"):
-                    off = max(off, deviation(ours.currents, direct.read(circuit, drive).currents))
-                if n == 8 or (n == 16 and ohm in {0.1, 100.0} and top in {1e-8, 1e-4}):
+                row["reads"] += len(drive)
+                row["fell"] += ours.methods.get("direct", 0)
+                for name in wanted:
                     try:
-                        far = max(far, deviation(ours.currents, ngspice.read(circuit, drive).currents))
-                    except Exception as error:
-                        skipped.append(f"{ohm:g} ohm, {top:g} S: {error}")
-            rows.append(
-                {"topology": topology, "law": law, "n": n, "reads": reads, "direct": fell, "ngspice": far, "off": off}
+                        found[name].append(deviation(ours.currents, witnesses[name].read(circuit, drive).currents))
+                    except EngineError as error:
+                        print(f"    {name} gave up at {ohm:g} ohm, {top:g} S: {str(error)[:90]}")
+            if not row["reads"]:
+                continue
+            row |= {name: max(values, default=None) for name, values in found.items()}
+            rows.append(row)
+            shown = [f"{row[name]:.1e} ({len(found[name])})" if found[name] else "-" for name in names]
+            print(
+                f"  {topology:<9} {law:<7} {n:4d} {row['reads']:7d} {row['fell']:10d}"
+                + "".join(f"{text:>20}" for text in shown)
             )
-            theirs = f"{far:12.1e}" if n <= 16 else "           -"
-            print(f"  {topology:<9} {law:<7} {n:4d} {reads:7d} {fell:7d}  {theirs}  {off:12.1e}")
-            for line in skipped:
-                print(f"    ngspice gave up: {line}")
-    return {
-        "agreement": rows,
-        "agreement_ngspice": max(r["ngspice"] for r in rows),
-        "agreement_direct": max(r["off"] for r in rows),
-        "fell_back": sum(r["direct"] for r in rows),
-    }
+    numbers = {f"agreement_{name}": max(r[name] for r in rows if r[name] is not None) for name in names}
+    return {"agreement": rows, "fell_back": sum(r["fell"] for r in rows), **numbers}
+
+
+def fallback(quick: bool) -> dict[str, Any]:
+    """Reads one cell with every other line floating: sneak paths, where sweeps contract slowly or not at all."""
+    names = ("direct", "ngspice", "vacask") if vacask_is_there() else ("direct", "ngspice")
+    print("\nOne row driven, one column sensed, all other lines floating (sneak paths), and how it was solved")
+    print("coupling: factor on the cells that join the read lines to the floating ones")
+    print("     n   ohm      S up to   coupling   solved by " + "".join(f"{'from ' + name:>15}" for name in names))
+    rows = []
+    with contextlib.ExitStack() as stack:
+        fast = stack.enter_context(FastReader())
+        witnesses: dict[str, Any] = {"direct": FastReader(method="direct")}
+        witnesses |= {name: stack.enter_context(open_reader(name)) for name in names[1:]}
+        n = 8  # ngspice needs minutes to give up on more
+        for (ohm, top), coupling in itertools.product(EVERY[::5] if quick else EVERY, (1.0, 1e-5)):
+            circuit = array(n, top / 10, top, ohm)
+            strength = circuit.cells.strength.copy()
+            strength[0, 1:] *= coupling
+            strength[1:, 0] *= coupling
+            circuit = replace(circuit, cells=replace(circuit.cells, strength=strength))
+            others = np.arange(n) > 0
+            drive = Drive(np.full((1, n), VOLTAGE), None, None, others, others)
+            ours = fast.read(circuit, drive)
+            row: dict[str, Any] = {"n": n, "ohm": ohm, "top": top, "coupling": coupling, "methods": dict(ours.methods)}
+            for name in names:
+                try:
+                    row[name] = deviation(ours.currents, witnesses[name].read(circuit, drive).currents)
+                except EngineError:
+                    row[name] = None
+            rows.append(row)
+            shown = ["gave up" if row[name] is None else f"{row[name]:.1e}" for name in names]
+            print(
+                f"  {n:4d} {ohm:5g} {top:12g} {coupling:10g}   {', '.join(ours.methods):<11}"
+                + "".join(f"{text:>15}" for text in shown)
+            )
+    fell = sum("direct" in r["methods"] for r in rows)
+    print(f"  {fell} of {len(rows)} went to the direct solver")
+    return {"fallback": rows}
+
+
+def vacask_is_there() -> bool:
+    """Whether VACASK is installed."""
+    try:
+        find_simulator()
+    except EngineNotFoundError:
+        print("\nVACASK is not installed (pip install 'ftj-spice[verilog-a]'): its part of the agreement is skipped")
+        return False
+    return True
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -255,13 +335,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less of everything, for a first look")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw time over size")
     parser.add_argument("--badcrossbar", type=Path, metavar="DIR", help="where badcrossbar is installed")
-    parser.add_argument("--only", nargs="+", choices=["read", "scaling", "linear", "agreement"], help="parts to run")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to run")
     parser.add_argument("--measure", nargs=2, type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.measure:
         measure(*chosen.measure)
         return
-    parts = chosen.only or ["read", "scaling", "linear", "agreement"]
+    parts = chosen.only or PARTS
     numbers: dict[str, Any] = {}
     if "read" in parts:
         numbers |= read(chosen.quick)
@@ -273,6 +353,8 @@ def main() -> None:
         numbers |= linear(chosen.quick, chosen.badcrossbar)
     if "agreement" in parts:
         numbers |= agreement(chosen.quick)
+    if "fallback" in parts:
+        numbers |= fallback(chosen.quick)
     print()
     for name, (what, target, kind) in TARGETS.items():
         if name in numbers:
