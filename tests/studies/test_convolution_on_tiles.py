@@ -87,7 +87,7 @@ def software(decoder, latents, bits=None):
     for number, layer in enumerate(decoder.layers):
         values = decoder.hidden(values) if number else values
         if bits:
-            step = values.max() * ROOM / 2**bits if number else 4.0 / 2 ** (bits - 1)
+            step = values.max() * ROOM / (2**bits - 1) if number else 4.0 / 2 ** (bits - 1)
             values = np.rint(values / step) * step
         values = layer(values)
     return values
@@ -101,7 +101,7 @@ def quantisation_bound(decoder, latents, bits):
     values, error = latents, np.zeros_like(latents)
     for number, layer in enumerate(decoder.layers):
         values = decoder.hidden(values) if number else values
-        step = (values + error).max() * ROOM / 2**bits if number else 4.0 / 2 ** (bits - 1)
+        step = (values + error).max() * ROOM / (2**bits - 1) if number else 4.0 / 2 ** (bits - 1)
         matrix = layer.unrolled().toarray() if isinstance(layer, TransposedConvolution) else layer.matrix
         error, values = (error + step / 2) @ np.abs(matrix), layer(values)
     return error
