@@ -6,17 +6,18 @@ pulse with linear edges is therefore one step of the clock: the rate at its top 
 independent of each other: the result does not depend on the number of threads.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ftj_spice.array.writing.advance import advance
 from ftj_spice.common.compiling import CACHE
 from ftj_spice.device.domains import domain_cost as _cost
 from ftj_spice.device.streams import exponential
-from ftj_spice.device.switching import GONE, RUN_DOWN, slopes
 
 LARGEST_BARRIER = 60.0
 """(E_a/E)^alpha beyond which a domain does not move: its rate is below 1e-26 of the attempt rate."""
@@ -24,11 +25,9 @@ SMALLEST_CLOCK = 1e-9
 """A clock below this is nothing: the share that it moves is its square, or its product with a history."""
 SMALLEST_EXPOSURE = 1e-5
 """The same for a clock that half-select pulses have gathered: a thousand of them move a share by 1e-4."""
+FRESH, SPARED = -1, -2
+"""Rows that have seen nothing of what waits, and rows that are left alone; see `expose_groups`."""
 _EDGE_NODES = 601
-_LITTLE = 5e-3  # share of a group below which longer steps are taken
-_PART = 0.5  # of their inverse hazard
-_STEP = 0.125  # of the clock, else
-_SHORT = 0.01
 _FEW = 2048  # cells that one thread takes: starting others would take longer, or wait for busy cores
 
 
@@ -42,16 +41,16 @@ def edge_table(alpha: float) -> NDArray[np.float64]:
     return 1.0 / (np.nan_to_num(inner) @ weight)
 
 
-@contextmanager
-def threads_for(cells: int) -> Iterator[None]:
-    """Lets one thread work where there is too little for several."""
-    before = numba.get_num_threads()
-    if cells < _FEW:
-        numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
+def in_threads(kernel: Callable[..., None], parts: int, cells: int, *arguments: object) -> None:
+    """Runs a kernel over `parts` cells or rows, which hold `cells` cells, in as many threads as are worth it."""
+    threads = 1 if cells < _FEW else min(numba.get_num_threads(), parts)
+    if threads == 1:
+        kernel(0, parts, *arguments)
+        return
+    bounds = [parts * k // threads for k in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(kernel, i, j, *arguments) for i, j in pairwise(bounds)]:
+            done.result()
 
 
 @numba.njit(cache=CACHE, inline="always")
@@ -63,46 +62,15 @@ def _lasting(y, width, edge, table):  # pragma: no cover - compiled
     return width + 2.0 * edge / (table[k] + part * (table[k + 1] - table[k]))
 
 
-@numba.njit(cache=CACHE, inline="always")
-def _advance(n, a, b, theta, beta):  # pragma: no cover - compiled
-    """Advances a group as `ftj_spice.device.switching` does, in longer steps where next to nothing is left of it.
-
-    There the shares fade as a power of the clock and the hazard is small, so that steps may go with its inverse. The
-    tests hold the two together within 1e-5.
-    """
-    if b > 0.0:
-        fall = RUN_DOWN * theta
-        b *= np.exp(-fall) if fall > 1e-3 else 1.0 - fall + 0.5 * fall * fall
-    left = theta
-    while left > 0.0 and n > GONE:
-        d = _STEP
-        n1, a1 = slopes(n, a, beta)
-        if left < _SHORT:  # the middle of the step is good enough
-            n2, a2 = slopes(n + 0.5 * left * n1, a + 0.5 * left * a1, beta)
-            n += left * n2
-            a += left * a2
-            break
-        if n < _LITTLE and n > 0.0:
-            d = max(d, min(-_PART * n / n1, _PART * a / abs(a1))) if n1 < 0.0 and a1 != 0.0 else d
-        d = min(left, d)
-        n2, a2 = slopes(n + 0.5 * d * n1, a + 0.5 * d * a1, beta)
-        n3, a3 = slopes(n + 0.5 * d * n2, a + 0.5 * d * a2, beta)
-        n4, a4 = slopes(n + d * n3, a + d * a3, beta)
-        n += d * (n1 + 2.0 * n2 + 2.0 * n3 + n4) / 6.0
-        a += d * (a1 + 2.0 * a2 + 2.0 * a3 + a4) / 6.0
-        left -= d
-    if n <= GONE:
-        return 0.0, 0.0, b
-    return n, max(a, 0.0), b
-
-
-@numba.njit(cache=CACHE, parallel=True)
+@numba.njit(cache=CACHE, nogil=True)
 def pulse_groups(
-    up, to_up, to_down, barrier, scale, offset, volts, gain, imprint, width, edge, table, tau0, alpha, beta
+    begin, end, up, to_up, to_down, barrier, scale, offset, volts, gain, imprint, width, edge, table, tau0, alpha, beta
 ):  # pragma: no cover - compiled
     """Applies one pulse of its own voltage to each cell of the mean model.
 
     Args:
+        begin: First cell.
+        end: The one behind the last.
         up: Share of each group that points up, shape `(cells, groups)`; changed, as are the next two.
         to_up: History towards up.
         to_down: History towards down.
@@ -120,7 +88,8 @@ def pulse_groups(
         beta: Weibull exponent.
     """
     scattered = len(offset) > 1
-    for cell in numba.prange(up.shape[0]):
+    highest = min(LARGEST_BARRIER, np.log((width + 2.0 * edge) / (tau0 * SMALLEST_CLOCK)))
+    for cell in range(begin, end):
         if volts[cell] == 0.0:
             continue
         field = gain * volts[cell] - imprint
@@ -130,26 +99,33 @@ def pulse_groups(
                 e = field + offset[k]
                 power = (scale[cell] / max(abs(e), 1.0)) ** alpha
             y = barrier[k] * power
-            if y > LARGEST_BARRIER:
+            if y > highest:
+                if scattered:
+                    continue
+                break  # groups stand in the order of their barriers
+            up_now = e > 0.0
+            if up_now and up[cell, k] == 1.0 and to_down[cell, k] == 0.0:
+                continue  # nothing is left that could move
+            if not up_now and up[cell, k] == 0.0 and to_up[cell, k] == 0.0:
                 continue
             theta = np.exp(-y) * _lasting(y, width, edge, table) / tau0
-            if theta < SMALLEST_CLOCK:
-                continue
-            if e > 0.0:
-                n, a, b = _advance(1.0 - up[cell, k], to_up[cell, k], to_down[cell, k], theta, beta)
+            if up_now:
+                n, a, b = advance(1.0 - up[cell, k], to_up[cell, k], to_down[cell, k], theta, beta)
                 up[cell, k], to_up[cell, k], to_down[cell, k] = 1.0 - n, a, b
             else:
-                n, b, a = _advance(up[cell, k], to_down[cell, k], to_up[cell, k], theta, beta)
+                n, b, a = advance(up[cell, k], to_down[cell, k], to_up[cell, k], theta, beta)
                 up[cell, k], to_up[cell, k], to_down[cell, k] = n, a, b
 
 
-@numba.njit(cache=CACHE, parallel=True)
+@numba.njit(cache=CACHE, nogil=True)
 def pulse_domains(
-    up, history, budget, barrier, stream, power, towards, width, edge, table, tau0, beta
+    begin, end, up, history, budget, barrier, stream, power, towards, width, edge, table, tau0, beta
 ):  # pragma: no cover - compiled
     """Applies one pulse of its own voltage to each cell of the stochastic model.
 
     Args:
+        begin: First cell.
+        end: The one behind the last.
         up: 1 where a domain points up, shape `(cells, domains)`; changed, as are the next two and `stream`.
         history: Of each domain.
         budget: What is left until it flips.
@@ -163,7 +139,7 @@ def pulse_domains(
         tau0: Attempt time in s.
         beta: Weibull exponent.
     """
-    for cell in numba.prange(up.shape[0]):
+    for cell in range(begin, end):
         if power[cell] == 0.0:
             continue
         for k in range(up.shape[1]):
@@ -191,68 +167,108 @@ def _move(up, history, budget, stream, cell, k, towards, theta, beta):  # pragma
 
 
 @numba.njit(cache=CACHE, inline="always")
-def _clock(z, lowest, spacing, logs):  # pragma: no cover - compiled
-    """Clock of a barrier `z` by a table of logarithms; 0 beyond its end."""
+def _clock(z, lowest, spacing, clocks, seen, slot, side, column, kind):  # pragma: no cover - compiled
+    """Clock of a barrier `z` that a cell has not seen yet, interpolated in its logarithm; 0 where it is nothing."""
     place = (z - lowest) / spacing
-    if place >= len(logs) - 1:
+    if place >= clocks.shape[3] - 1:
         return 0.0
     k = max(int(place), 0)
-    return np.exp(logs[k] + (place - k) * (logs[k + 1] - logs[k]))
+    here, after = clocks[side, column, kind, k], clocks[side, column, kind, k + 1]
+    if slot >= 0:
+        here -= seen[slot, side, column, kind, k]
+        after -= seen[slot, side, column, kind, k + 1]
+    if here < SMALLEST_EXPOSURE:  # clocks fall with the barrier
+        return 0.0
+    return here * np.exp((place - k) * np.log(max(after, 1e-300) / here))
 
 
-@numba.njit(cache=CACHE, parallel=True)
+@numba.njit(cache=CACHE, nogil=True)
 def expose_groups(
-    up, to_up, to_down, barrier, scale, columns, logs, first, lowest, spacing, beta
+    begin, end, up, to_up, to_down, barrier, scale, clocks, seen, slots, first, lowest, spacing, beta
 ):  # pragma: no cover - compiled
-    """Applies the clocks that half-select pulses have gathered, by column, to cells of the mean model.
+    """Applies the clocks that half-select pulses have gathered, by column, to whole rows of cells of the mean model.
 
     Args:
+        begin: First row.
+        end: The one behind the last.
         up: As in `pulse_groups`, as are the next two.
         to_up: History towards up.
         to_down: History towards down.
         barrier: Activation fields to the power alpha, in units of the table's reference, shape `(groups,)`.
         scale: Factor of each cell on the activation fields, to the power alpha, shape `(cells,)`.
-        columns: Column of each cell.
-        logs: Logarithm of the clock by direction (down, up), column, kind of group and barrier,
-            shape `(2, columns, kinds, nodes)`; one kind, or one for each group.
+        clocks: By direction (down, up), column, kind of group and barrier, shape `(2, columns, kinds, nodes)`; one
+            kind, or one for each group.
+        seen: What some rows have seen of them before, shape `(slots, 2, columns, kinds, nodes)`.
+        slots: Where that stands for each row; `FRESH` for rows that have seen nothing, `SPARED` for rows left alone.
         first: Direction that comes first, 0 (down) or 1 (up).
         lowest: Barrier of node 0.
         spacing: Distance of the nodes.
         beta: Weibull exponent.
     """
-    kinds = logs.shape[2]
-    for cell in numba.prange(up.shape[0]):
-        column = columns[cell]
-        for turn in range(2):
-            side = first if turn == 0 else 1 - first
-            for k in range(up.shape[1]):
-                theta = _clock(scale[cell] * barrier[k], lowest, spacing, logs[side, column, k if kinds > 1 else 0])
-                if theta < SMALLEST_EXPOSURE:
-                    if kinds == 1:
-                        break  # groups stand in the order of their barriers
-                    continue
-                if side == 1:
-                    n, a, b = _advance(1.0 - up[cell, k], to_up[cell, k], to_down[cell, k], theta, beta)
-                    up[cell, k], to_up[cell, k], to_down[cell, k] = 1.0 - n, a, b
-                else:
-                    n, b, a = _advance(up[cell, k], to_down[cell, k], to_up[cell, k], theta, beta)
-                    up[cell, k], to_up[cell, k], to_down[cell, k] = n, a, b
+    columns, kinds = clocks.shape[1], clocks.shape[2]
+    for row in range(begin, end):
+        slot = slots[row]
+        if slot == SPARED:
+            continue
+        for column in range(columns):
+            cell = row * columns + column
+            for turn in range(2):
+                side = first if turn == 0 else 1 - first
+                for k in range(up.shape[1]):
+                    kind = k if kinds > 1 else 0
+                    theta = _clock(scale[cell] * barrier[k], lowest, spacing, clocks, seen, slot, side, column, kind)
+                    if theta < SMALLEST_EXPOSURE:
+                        if kinds == 1:
+                            break  # groups stand in the order of their barriers
+                        continue
+                    if side == 1:
+                        n, a, b = advance(1.0 - up[cell, k], to_up[cell, k], to_down[cell, k], theta, beta)
+                        up[cell, k], to_up[cell, k], to_down[cell, k] = 1.0 - n, a, b
+                    else:
+                        n, b, a = advance(up[cell, k], to_down[cell, k], to_up[cell, k], theta, beta)
+                        up[cell, k], to_up[cell, k], to_down[cell, k] = n, a, b
 
 
-@numba.njit(cache=CACHE, parallel=True)
+@numba.njit(cache=CACHE, nogil=True)
 def expose_domains(
-    up, history, budget, barrier, stream, columns, logs, first, lowest, spacing, unit, beta
+    begin, end, up, history, budget, barrier, stream, clocks, seen, slots, first, lowest, spacing, unit, beta
 ):  # pragma: no cover - compiled
     """The same for the stochastic model; `unit` is the reference field to the power -alpha."""
-    top = lowest + spacing * (logs.shape[3] - 1)
-    for cell in numba.prange(up.shape[0]):
-        column = columns[cell]
-        for turn in range(2):
-            side = first if turn == 0 else 1 - first
-            for k in range(up.shape[1]):
-                z = barrier[cell, k] * unit
-                if z >= top:
-                    continue
-                theta = _clock(z, lowest, spacing, logs[side, column, 0])
-                if theta >= SMALLEST_EXPOSURE:
-                    _move(up, history, budget, stream, cell, k, side == 1, theta, beta)
+    columns = clocks.shape[1]
+    top = lowest + spacing * (clocks.shape[3] - 1)
+    for row in range(begin, end):
+        slot = slots[row]
+        if slot == SPARED:
+            continue
+        for column in range(columns):
+            cell = row * columns + column
+            for turn in range(2):
+                side = first if turn == 0 else 1 - first
+                for k in range(up.shape[1]):
+                    z = barrier[cell, k] * unit
+                    if z >= top:
+                        continue
+                    theta = _clock(z, lowest, spacing, clocks, seen, slot, side, column, 0)
+                    if theta >= SMALLEST_EXPOSURE:
+                        _move(up, history, budget, stream, cell, k, side == 1, theta, beta)
+
+
+@numba.njit(cache=CACHE)
+def gather(clocks, sums, written, side, kind, inhibited):  # pragma: no cover - compiled
+    """Adds a phase's clocks to the columns: the first `written` pulses of a written column, the others of it else.
+
+    Args:
+        clocks: As in `expose_groups`; changed.
+        sums: Clocks of the first 0, 1, ... pulses, shape `(pulses + 1, nodes)`.
+        written: Number of pulses in which each column was written, shape `(columns,)`.
+        side: Direction.
+        kind: Kind of group.
+        inhibited: Whether these are the clocks in inhibited columns.
+    """
+    last = sums.shape[0] - 1
+    for column in range(clocks.shape[1]):
+        begin, end = (written[column], last) if inhibited else (0, written[column])
+        if begin == end:
+            continue
+        for node in range(clocks.shape[3]):
+            clocks[side, column, kind, node] += max(sums[end, node] - sums[begin, node], 0.0)

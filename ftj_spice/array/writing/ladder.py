@@ -19,7 +19,7 @@ from ftj_spice.netlist.circuit import TOPOLOGIES, ArrayCircuit, Cells, Line, Tra
 
 NEGLIGIBLE = 1e-7
 """Voltage drops below this, in V, are not followed."""
-_CLOSE = 1e-11  # V; largest last step of the solution
+_CLOSE = 1e-8  # V; largest last step of the solution, whose error is about its square
 _SWEEPS = 60
 
 
@@ -86,26 +86,23 @@ class RowLadder:
         Raises:
             DataError: The wires are so resistive that no solution was found.
         """
-        ideal = row - columns
-        current = np.asarray(self.law.current(conductance, ideal))
-        ends = [r for r in (self.first, self.last) if np.isfinite(r)]
-        wires = self.series + min(ends) + len(ideal) * self.segment
-        if wires * np.abs(current).sum() < NEGLIGIBLE:
-            return ideal, current
-        low, high = np.minimum(ideal, 0.0), np.maximum(ideal, 0.0)
-        # Currents of both signs may push a node beyond its own ideal voltage, by little: the inhibited cells' share.
-        spare = float(np.max(np.abs(ideal)))
-        low, high = low - spare, high + spare
-        across = ideal if guess is None else np.clip(guess, low, high)
+        ends = [r for r in (self.first, self.last) if r < np.inf]
+        wires = self.series + min(ends) + len(columns) * self.segment
         if isinstance(self.law, SinhLaw | LinearLaw):
             sinh = isinstance(self.law, SinhLaw)
             strength = self.law.prefactor(conductance) if sinh else conductance
             scale = self.law.voltage_scale if sinh else 0.0
-            found, sweeps = _solve(
-                strength, scale, across, low, high, row, columns, self.segment, self.first, self.last, self.series
-            )
+            across, current, sweeps = _solve(
+                strength, scale, columns if guess is None else guess, guess is None, row, columns, wires,
+                self.segment, self.first, self.last, self.series,
+            )  # fmt: skip
             if sweeps < _SWEEPS:
-                return found, np.asarray(self.law.current(conductance, found))
+                return across, current
+        ideal, low, high = _bounds(row, columns)
+        current = np.asarray(self.law.current(conductance, ideal))
+        if wires * np.abs(current).sum() < NEGLIGIBLE:
+            return ideal, current
+        across = ideal if guess is None else np.clip(guess, low, high)
         for _ in range(_SWEEPS):  # the same for other laws, one step at a time
             current = np.asarray(self.law.current(conductance, across))
             slope = np.asarray(self.law.slope(conductance, across))
@@ -122,21 +119,45 @@ class RowLadder:
 
 
 @numba.njit(cache=CACHE)
+def _bounds(row, columns):  # pragma: no cover - compiled
+    """Voltages across the cells without any wires, and the range in which the solution must lie."""
+    ideal = row - columns
+    # Currents of both signs may push a node beyond its own ideal voltage, by little: the inhibited cells' share.
+    spare = np.abs(ideal).max()
+    return ideal, np.minimum(ideal, 0.0) - spare, np.maximum(ideal, 0.0) + spare
+
+
+@numba.njit(cache=CACHE)
+def _flow(strength, scale, across):  # pragma: no cover - compiled
+    """Current and slope of the sinh law, or of the linear law where `scale` is 0."""
+    if scale == 0.0:
+        return strength * across, strength
+    current, slope = np.empty(len(across)), np.empty(len(across))
+    for k in range(len(across)):
+        rising = np.exp(across[k] / scale)
+        current[k] = 0.5 * strength[k] * (rising - 1.0 / rising)
+        slope[k] = 0.5 * strength[k] * (rising + 1.0 / rising) / scale
+    return current, slope
+
+
+@numba.njit(cache=CACHE)
 def _solve(
-    strength, scale, across, low, high, row, columns, segment, first, last, series
+    strength, scale, guess, fresh, row, columns, wires, segment, first, last, series
 ):  # pragma: no cover - compiled
-    """Newton's method for the sinh law, or the linear law where `scale` is 0; voltages and number of steps."""
+    """Newton's method for the sinh and linear laws; voltages, currents and number of steps. No guess if `fresh`."""
+    across, low, high = _bounds(row, columns)
+    current, slope = _flow(strength, scale, across)
+    if wires * np.abs(current).sum() < NEGLIGIBLE:
+        return across, current, 0
+    if not fresh:
+        across = np.minimum(np.maximum(guess, low), high)
+        current, slope = _flow(strength, scale, across)
     for sweep in range(_SWEEPS):
-        if scale == 0.0:
-            current, slope = strength * across, strength
-        else:
-            rising = np.exp(across / scale)
-            current = 0.5 * strength * (rising - 1.0 / rising)
-            slope = 0.5 * strength * (rising + 1.0 / rising) / scale
         across, step = _newton(current, slope, across, low, high, row, columns, segment, first, last, series)
+        current, slope = _flow(strength, scale, across)
         if step < _CLOSE:
-            return across, sweep
-    return across, _SWEEPS
+            return across, current, sweep
+    return across, current, _SWEEPS
 
 
 @numba.njit(cache=CACHE)

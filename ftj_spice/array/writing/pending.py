@@ -12,7 +12,7 @@ Drops along the wires are left out for these cells: they stand at small voltages
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.array.writing.kernels import LARGEST_BARRIER
+from ftj_spice.array.writing.kernels import FRESH, LARGEST_BARRIER, gather
 
 BOUND = 0.5
 """Largest clock of a weak group that waits."""
@@ -25,7 +25,14 @@ NODES = 160
 class Pending:
     """Clocks by direction, column, kind of group and barrier.
 
+    Attributes:
+        clocks: What waits, shape `(2, columns, kinds, NODES)`.
+        seen: What the marked rows have seen of it, shape `(ROWS, 2, columns, kinds, NODES)`.
+        slots: Where that stands for each row, or `FRESH`, shape `(rows,)`.
+        empty: Whether nothing waits.
+
     Args:
+        rows: Number of rows.
         columns: Number of columns.
         weakest: Smallest activation field of any cell's group, in V/m.
         typical: Activation field of a weak group, by which the bound is judged.
@@ -37,6 +44,7 @@ class Pending:
 
     def __init__(
         self,
+        rows: int,
         columns: int,
         weakest: float,
         typical: float,
@@ -53,11 +61,14 @@ class Pending:
         self.spacing = float(self._barrier[1] - self._barrier[0])
         place = ((typical / self.reference) ** alpha - self.lowest) / self.spacing
         self._judge = min(max(int(place), 0), NODES - 1)
-        self._clocks = np.zeros((2, columns, len(self._offset), NODES))
+        self.clocks = np.zeros((2, columns, len(self._offset), NODES))
+        self.seen = np.zeros((ROWS, *self.clocks.shape))
+        self.slots = np.full(rows, FRESH)
+        self.empty = True
+        self._marked = 0
         self._fields: list[tuple[float, float]] = []
         self._written = np.zeros(columns, np.int64)
         self._lasting: Lasting | None = None
-        self._marks: list[tuple[int, NDArray[np.float64]]] = []
 
     def add(self, fields: tuple[float, float], written: NDArray[np.bool_], lasting: "Lasting") -> None:
         """Adds one pulse of a phase; what a column carries may change once in a phase, from written to inhibited.
@@ -77,7 +88,6 @@ class Pending:
             return
         assert self._lasting is not None
         fields = np.array(self._fields)
-        stop = len(fields)
         for kind, offset in enumerate(self._offset):
             for place in (0, 1):
                 e = fields[:, place] + offset
@@ -90,44 +100,35 @@ class Pending:
                     if not mine.any():
                         continue
                     sums = np.concatenate([np.zeros((1, NODES)), np.cumsum(mine, axis=0)])
-                    count = self._written if place == 0 else stop
-                    first = 0 if place == 0 else self._written
-                    self._clocks[side, :, kind] += np.maximum(sums[count] - sums[first], 0.0)
+                    gather(self.clocks, sums, self._written, side, kind, place == 1)
+                    self.empty = False
         self._fields.clear()
         self._written[:] = 0
 
     @property
     def largest(self) -> float:
         """Largest clock of a weak group that waits."""
-        return float(self._clocks[..., self._judge].max())
+        return float(self.clocks[..., self._judge].max())
 
     @property
     def full(self) -> bool:
         """Whether enough rows were written to apply what waits."""
-        return len(self._marks) >= ROWS
+        return self._marked >= ROWS
 
     def mark(self, row: int) -> None:
         """Notes that a row has seen all that waits so far: it was just written, or just exposed."""
-        self._marks = [(other, seen) for other, seen in self._marks if other != row]
-        self._marks.append((row, self._clocks.copy()))
-
-    def logs(self, row: int | None = None) -> NDArray[np.float64]:
-        """Returns the logarithms of what waits for a row, or for all rows without a mark."""
-        waiting = self._clocks
-        for other, seen in self._marks:
-            if other == row:
-                waiting = np.maximum(self._clocks - seen, 0.0)
-        with np.errstate(divide="ignore"):
-            return np.maximum(np.log(waiting), -700.0)
-
-    def marked(self) -> list[int]:
-        """Returns the rows that have seen a part of what waits."""
-        return [row for row, _ in self._marks]
+        if self.empty:
+            return
+        if self.slots[row] == FRESH:
+            self.slots[row] = self._marked
+            self._marked += 1
+        self.seen[self.slots[row]] = self.clocks
 
     def clear(self) -> None:
         """Forgets everything: it was applied."""
-        self._clocks[:] = 0.0
-        self._marks.clear()
+        self.clocks[:] = 0.0
+        self.slots[:] = FRESH
+        self.empty, self._marked = True, 0
 
 
 class Lasting:

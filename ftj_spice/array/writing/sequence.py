@@ -110,7 +110,8 @@ class _Sequence:
                 continue
             staircase = s.set if sign > 0 else s.reset
             for amplitude in staircase.amplitudes(s.refine ** (phase // 2)):
-                strength = np.clip(1.0 + s.cycle_spread * rng.standard_normal(len(seen)), 0.5, 1.5)
+                drawn = 1.0 + s.cycle_spread * rng.standard_normal(len(seen))
+                strength = np.minimum(np.maximum(drawn, 0.5), 1.5)
                 self.chip.pulse(row, sign * amplitude, todo, strength)
                 cells.pulses[row] += todo
                 self.row_pulses[row] += 1

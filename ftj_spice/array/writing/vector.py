@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ftj_spice.array.writing import kernels
 from ftj_spice.array.writing.chip import check_switching, conductances
 from ftj_spice.array.writing.devices import Devices
+from ftj_spice.array.writing.kernels import SPARED
 from ftj_spice.array.writing.ladder import RowLadder
 from ftj_spice.array.writing.pending import BOUND, Lasting, Pending
 from ftj_spice.array.writing.schemes import scheme_of
@@ -41,8 +42,8 @@ class Population(Protocol):
         """Applies a pulse of its own voltage to each of some cells."""
         ...
 
-    def expose(self, cells: slice, pending: Pending, logs: NDArray[np.float64], first: int) -> None:
-        """Applies exposures to some whole rows of cells."""
+    def expose(self, cells: slice, pending: Pending, slots: NDArray[np.int64], first: int) -> None:
+        """Applies what waits to some whole rows of cells; `slots` says what each of them has seen of it."""
         ...
 
 
@@ -56,11 +57,10 @@ class Groups:
     """
 
     def __init__(self, card: Card, devices: Devices, settings: ProgramSettings) -> None:
-        self._card, self._edge = card, settings.edge
+        self._card, self._stack, self._edge = card, card.electrostatics, settings.edge
         groups = domain_groups(card, settings.groups)
         self._activation, self._weight, self.offset = groups.activation_field, groups.weight, groups.offset_field
         self._scale = np.ascontiguousarray(devices.barrier_scale.ravel())
-        self._columns = np.tile(np.arange(devices.shape[1]), devices.shape[0])
         shape = (len(self._scale), len(groups))
         self._up = np.repeat(devices.start.reshape(-1, 1), len(groups), axis=1)
         self._to_up, self._to_down = np.zeros(shape), np.zeros(shape)
@@ -78,23 +78,23 @@ class Groups:
 
     def pulse(self, cells: slice, volts: NDArray[np.float64], strength: NDArray[np.float64], width: float) -> None:
         """See `Population`."""
-        c, stack = self._card, self._card.electrostatics
-        with kernels.threads_for(len(volts)):
-            kernels.pulse_groups(
-                self._up[cells], self._to_up[cells], self._to_down[cells], self._barrier, self._scale[cells] * strength,
-                self.offset, np.ascontiguousarray(volts), stack.divider / stack.thickness, stack.imprint_field, width,
-                self._edge, self._table, c.attempt_time, c.activation_exponent, c.weibull_exponent,
-            )  # fmt: skip
+        c, stack = self._card, self._stack
+        kernels.in_threads(
+            kernels.pulse_groups, len(volts), len(volts),
+            self._up[cells], self._to_up[cells], self._to_down[cells], self._barrier, self._scale[cells] * strength,
+            self.offset, np.ascontiguousarray(volts), stack.divider / stack.thickness, stack.imprint_field, width,
+            self._edge, self._table, c.attempt_time, c.activation_exponent, c.weibull_exponent,
+        )  # fmt: skip
 
-    def expose(self, cells: slice, pending: Pending, logs: NDArray[np.float64], first: int) -> None:
+    def expose(self, cells: slice, pending: Pending, slots: NDArray[np.int64], first: int) -> None:
         """See `Population`."""
         c = self._card
-        with kernels.threads_for(cells.stop - cells.start):
-            kernels.expose_groups(
-                self._up[cells], self._to_up[cells], self._to_down[cells],
-                self._barrier * pending.reference**-c.activation_exponent, self._powered[cells],
-                self._columns[cells], logs, first, pending.lowest, pending.spacing, c.weibull_exponent,
-            )  # fmt: skip
+        up = self._up[cells]
+        kernels.in_threads(
+            kernels.expose_groups, len(slots), len(up), up, self._to_up[cells], self._to_down[cells],
+            self._barrier * pending.reference**-c.activation_exponent, self._powered[cells],
+            pending.clocks, pending.seen, slots, first, pending.lowest, pending.spacing, c.weibull_exponent,
+        )  # fmt: skip
 
 
 class Domains:
@@ -113,12 +113,11 @@ class Domains:
                 f"card '{card.name}': programming with model = \"domains\" does not know offset fields; take "
                 'model = "mean", or set offset_field_spread to 0'
             )
-        self._card, self._edge = card, settings.edge
+        self._card, self._stack, self._edge = card, card.electrostatics, settings.edge
         scale = devices.barrier_scale.ravel()
         cells = DomainSwitching(card, len(scale), seed, activation_scale=scale)
         self._up, self._history, self._budget, self._barrier, self._stream = cells.arrays
         self._up[:] = np.where(devices.start.ravel() >= 0.5, 1, 0)[:, None]
-        self._columns = np.tile(np.arange(devices.shape[1]), devices.shape[0])
         self._table = kernels.edge_table(card.activation_exponent)
         self.offset = np.zeros(1)
         root = 1.0 / card.activation_exponent
@@ -132,24 +131,24 @@ class Domains:
 
     def pulse(self, cells: slice, volts: NDArray[np.float64], strength: NDArray[np.float64], width: float) -> None:
         """See `Population`."""
-        c, stack = self._card, self._card.electrostatics
-        field = stack.field(volts) / strength
+        c = self._card
+        field = self._stack.field(volts) / strength
         power = np.where(volts == 0.0, 0.0, np.maximum(np.abs(field), 1.0) ** -c.activation_exponent)
-        with kernels.threads_for(len(volts)):
-            kernels.pulse_domains(
-                self._up[cells], self._history[cells], self._budget[cells], self._barrier[cells], self._stream[cells],
-                power, field > 0, width, self._edge, self._table, c.attempt_time, c.weibull_exponent,
-            )  # fmt: skip
+        kernels.in_threads(
+            kernels.pulse_domains, len(volts), len(volts),
+            self._up[cells], self._history[cells], self._budget[cells], self._barrier[cells], self._stream[cells],
+            power, field > 0, width, self._edge, self._table, c.attempt_time, c.weibull_exponent,
+        )  # fmt: skip
 
-    def expose(self, cells: slice, pending: Pending, logs: NDArray[np.float64], first: int) -> None:
+    def expose(self, cells: slice, pending: Pending, slots: NDArray[np.int64], first: int) -> None:
         """See `Population`."""
         c = self._card
-        with kernels.threads_for(cells.stop - cells.start):
-            kernels.expose_domains(
-                self._up[cells], self._history[cells], self._budget[cells], self._barrier[cells], self._stream[cells],
-                self._columns[cells], logs, first, pending.lowest, pending.spacing,
-                pending.reference**-c.activation_exponent, c.weibull_exponent,
-            )  # fmt: skip
+        up = self._up[cells]
+        kernels.in_threads(
+            kernels.expose_domains, len(slots), len(up), up, self._history[cells], self._budget[cells],
+            self._barrier[cells], self._stream[cells], pending.clocks, pending.seen, slots, first, pending.lowest,
+            pending.spacing, pending.reference**-c.activation_exponent, c.weibull_exponent,
+        )  # fmt: skip
 
 
 class VectorChip:
@@ -181,6 +180,8 @@ class VectorChip:
             Domains(card, devices, settings, seed) if domains else Groups(card, devices, settings)
         )
         rows, columns = devices.shape
+        self._stack, self._capacitance = card.electrostatics, card.capacitance
+        self._charge = card.area * card.remanent_polarization * self._stack.charge_share
         self._ladders = [RowLadder.of(self._law, settings, row, rows) for row in range(rows)]
         self._ends = (conductances(card, devices, -1.0), conductances(card, devices, 1.0))
         self._ramps: dict[float, float] = {}
@@ -191,7 +192,7 @@ class VectorChip:
         reference = abs(float(card.electrostatics.field(passive * largest))) + abs(card.imprint_field)
         c = card
         self._pending = Pending(
-            columns, self._population.weakest, self._population.typical, reference if self._exposes else 1e8,
+            rows, columns, self._population.weakest, self._population.typical, reference if self._exposes else 1e8,
             self._population.offset, c.activation_exponent, c.attempt_time,
         )  # fmt: skip
         self._lasting = Lasting(settings.width, settings.edge, kernels.edge_table(c.activation_exponent))
@@ -250,7 +251,7 @@ class VectorChip:
         self.energy[row] += np.where(written, cost, 0.0)
         self._first = int(amplitude > 0)
         if self._exposes:
-            stack = self._card.electrostatics
+            stack = self._stack
             fields = (
                 float(stack.field(amplitude * scheme.same_column)),
                 float(stack.field(amplitude * scheme.elsewhere)),
@@ -293,8 +294,7 @@ class VectorChip:
         if self._row is not None:
             self.end_row()
         if self._exposes:
-            self._population.expose(self._cells(row), self._pending, self._pending.logs(row), self._first)
-            self._pending.mark(row)
+            self._expose(row)
         self._row, self._guess = row, None
         self._look(row)
 
@@ -308,17 +308,17 @@ class VectorChip:
         if not self._exposes:
             return
         self._pending.end_phase()
-        rows, special = self._devices.shape[0], set(self._pending.marked())
-        for row in special - {self._row}:
-            self._population.expose(self._cells(row), self._pending, self._pending.logs(row), self._first)
-        logs = self._pending.logs()
-        start = 0
-        for stop in sorted(special | {rows} | ({self._row} if self._row is not None else set())):
-            if stop > start:
-                cells = slice(self._cells(start).start, self._cells(stop).start)
-                self._population.expose(cells, self._pending, logs, self._first)
-            start = stop + 1
+        if self._row is not None:
+            self._pending.slots[self._row] = SPARED
+        if not self._pending.empty:
+            self._population.expose(slice(None), self._pending, self._pending.slots, self._first)
         self._pending.clear()
+
+    def _expose(self, row: int) -> None:
+        """Applies what waits to one row."""
+        if not self._pending.empty:
+            slots = self._pending.slots[row : row + 1]
+            self._population.expose(self._cells(row), self._pending, slots, self._first)
 
     def _cells(self, row: int) -> slice:
         columns = self._devices.shape[1]
@@ -336,11 +336,10 @@ class VectorChip:
         self, volts: NDArray[np.float64], change: NDArray[np.float64], conductance: NDArray[np.float64], width: float
     ) -> NDArray[np.float64]:
         """Returns the energy of a pulse in J by the change of s and the mean conductance; any shape."""
-        c = self._card
         current = np.asarray(self._law.current(conductance, volts))
         lasting = width + 2.0 * self._settings.edge * self._ramp(float(np.max(np.abs(volts))))
-        switching = c.area * c.remanent_polarization * c.electrostatics.charge_share * np.abs(change)
-        return np.abs(volts * current) * lasting + switching * np.abs(volts) + c.capacitance * volts**2
+        switching = self._charge * np.abs(change)
+        return np.abs(volts * current) * lasting + switching * np.abs(volts) + self._capacitance * volts**2
 
     def _ramp(self, volts: float) -> float:
         """Returns the mean of `x I(xV)/I(V)` over an edge, V rounded to 10 mV."""

@@ -3,10 +3,12 @@
 import numba
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from writing_support import problem, write
 
 from ftj_spice.array.writing import pending, vector
+from ftj_spice.array.writing.advance import advance
 from ftj_spice.array.writing.check import check_ladder
 from ftj_spice.array.writing.devices import draw_devices
 from ftj_spice.array.writing.ladder import RowLadder
@@ -15,7 +17,7 @@ from ftj_spice.array.writing.vector import Domains, Groups, VectorChip
 from ftj_spice.common.errors import DataError, FtjSpiceError, SettingsError
 from ftj_spice.device.card import load_card
 from ftj_spice.device.domains import DomainSwitching
-from ftj_spice.device.switching import MeanSwitching
+from ftj_spice.device.switching import GONE, RUN_DOWN, MeanSwitching, slopes
 from ftj_spice.engines.fast import FastReader
 
 CARDS = ["hzo_mfis_nominal", "switching_set_a", "switching_set_d"]
@@ -42,6 +44,20 @@ def test_pulses_act_as_in_the_device_model(card):
     # Offset fields do not shrink with the voltage on an edge, which the closed form for edges leaves out.
     assert worst < (5e-3 if c.offset_field_spread else 3e-5)
     assert np.ptp(theirs.normalised) > 0.1
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3, 1e-2, 1e-4, 2e-6])
+def test_the_closed_form_for_beta_2_is_the_integral_of_the_slopes(share):
+    for ratio in (0.0, 0.02, 0.7):
+        for theta in (1e-7, 1e-4, 0.01, 0.4, 3.0, 50.0):
+            n, a, b = advance(share, ratio * share, 0.3, theta, 2.0)
+            steps = solve_ivp(
+                lambda _, y: slopes.py_func(y[0], y[1], 2.0), (0.0, theta), (share, ratio * share), "LSODA",
+                rtol=1e-10, atol=1e-16,
+            ).y[:, -1]  # fmt: skip
+            gone = steps[0] <= GONE
+            np.testing.assert_allclose([n, a], [0.0, 0.0] if gone else steps, rtol=1e-6, atol=1e-13)
+            assert b == pytest.approx(0.3 * np.exp(-RUN_DOWN * theta), rel=1e-9, abs=1e-15)
 
 
 def test_domains_flip_as_often_as_in_the_device_model():
