@@ -88,6 +88,9 @@ def program(
             f"{failed}\n"
             f"open {out / 'report.html'}; the conductances are in {out / 'conductance.npy'}"
         )
+    if study.ladder is not None and not study.ladder.passes:
+        complain(f"{study.ladder.sentence}; use --engine ngspice, or wires that carry less")
+        raise typer.Exit(1)
     if m["failed"] and strict:
         complain(f"{m['failed']} of {m['cells']} cells failed (--strict)")
         raise typer.Exit(1)

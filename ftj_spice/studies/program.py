@@ -260,13 +260,15 @@ def measure(study: ProgramStudy) -> dict[str, Any]:
         "energy_J": {
             "mean": float(r.energy.mean()), "total": float(r.energy.sum()), "erase_mean": float(r.erase_energy.mean()),
         },
-        "error_steps": _spread(r.error[good]),
+        "error_steps": _spread(r.error[good]),  # of the cells that hold their target
+        "error_steps_of_all": _spread(r.error.ravel()),
         "error_by_level": [
             {"level": int(k), **_spread(r.error[good & (study.targets.level == k)])}
             for k in np.unique(study.targets.level[good])
         ],
         "disturb_steps": {
             "largest": float(np.max(np.abs(r.disturb))), "rms": float(np.sqrt(np.mean(r.disturb**2))),
+            "domain_groups": study.settings.groups if study.settings.model == "mean" else None,
         },
         "stuck": {
             "devices": int(stuck.sum()),
@@ -286,6 +288,7 @@ def measure(study: ProgramStudy) -> dict[str, Any]:
         k = study.ladder
         numbers["verify_against_whole_array"] = {
             "engine": k.engine, "rows": k.rows, "largest_steps": k.largest, "rms_steps": k.rms, "status": k.status,
+            "limit_steps": k.limit, "passes": k.passes,
         }  # fmt: skip
     return numbers
 

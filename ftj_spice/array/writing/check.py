@@ -11,6 +11,9 @@ from ftj_spice.device.card import Card
 from ftj_spice.engines.arrays import ArrayReader
 from ftj_spice.netlist.circuit import Cells
 
+LIMIT = 0.1
+"""Largest deviation allowed, in parts of the tolerance: more would decide which cells fail."""
+
 
 @dataclass(frozen=True)
 class LadderCheck:
@@ -22,6 +25,7 @@ class LadderCheck:
         rms: Root mean square of them.
         engine: The engine.
         status: Its status.
+        limit: Largest deviation allowed, in parts of a level step.
     """
 
     rows: int
@@ -29,6 +33,20 @@ class LadderCheck:
     rms: float
     engine: str
     status: str
+    limit: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether the ladder is good enough; a deviation that is not a number is not."""
+        return self.largest <= self.limit
+
+    @property
+    def sentence(self) -> str:
+        """What came out, in words."""
+        return (
+            f"verify reads against the whole array ({self.engine}, {self.rows} rows): largest deviation "
+            f"{self.largest:.1e}, rms {self.rms:.1e} of a level step (allowed {self.limit:g})"
+        )
 
 
 def check_ladder(
@@ -62,5 +80,6 @@ def check_ladder(
     found = reader.read(circuit, circuit.drive_rows(inputs))
     deviation = (found.currents / card.vmm_voltage - read[chosen]) / step
     return LadderCheck(
-        len(chosen), float(np.max(np.abs(deviation))), float(np.sqrt(np.mean(deviation**2))), found.engine, found.status
-    )
+        len(chosen), float(np.max(np.abs(deviation))), float(np.sqrt(np.mean(deviation**2))), found.engine,
+        found.status, LIMIT * settings.tolerance,
+    )  # fmt: skip

@@ -15,7 +15,7 @@ OUTSIDE = "target outside the window"
 
 REASONS = {
     STUCK: "its conductance did not move from before the erase pulse to the last one",
-    OUT_OF_REACH: "the largest pulses do not bring it to the target: its own window is narrower than the card's",
+    OUT_OF_REACH: "the largest pulses do not bring it to the target: its own window or the staircase ends before",
     EXHAUSTED: "still short of the target after the largest number of pulses or reversals",
     OVERSHOOT: "still beyond the target after the largest number of reversals",
     DISTURBED: "verified, but out of the tolerance at the end: by pulses on its neighbours, or by a noisy read",

@@ -144,7 +144,8 @@ class _Sequence:
         reasons[missed & (cells.last < target)] = outcome.EXHAUSTED
         reasons[missed & (cells.gave_up != 0)] = outcome.OUT_OF_REACH
         moved = cells.highest - cells.lowest
-        tried = (self.settings.initial > 0.5) | (cells.gave_up > 0)
+        # A cell that starts low shows that it switches only by SET pulses, or by standing high after the erase pulse.
+        tried = (self.settings.initial > 0.5) | (cells.gave_up > 0) | (cells.lowest > target + self.targets.step)
         still = moved < _STILL * self.targets.step + 2.0 * _SURE * self.noise
         reasons[missed & (cells.gave_up != 0) & tried & still] = outcome.STUCK
         reasons[self.targets.clipped] = outcome.OUTSIDE

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from writing_support import problem, write
 
 from ftj_spice.array.writing import outcome
+from ftj_spice.array.writing.devices import draw_devices
 from ftj_spice.array.writing.outcome import Failure, failures_csv
 from ftj_spice.array.writing.sequence import program
 from ftj_spice.array.writing.settings import LARGEST_PULSES, ProgramSettings, Staircase
@@ -205,3 +206,16 @@ def test_staircases_rise_to_their_limit(start, step, rise, factor):
 def test_the_list_of_failures_as_csv():
     text = failures_csv([Failure(1, 2, 3e-11, 4e-12, outcome.STUCK)])
     assert text == "row,column,target_S,reached_S,reason\n1,2,3e-11,4e-12,stuck\n"
+
+
+def test_cells_stuck_high_are_called_stuck_whatever_the_array_starts_from():
+    for initial in (0.0, 1.0):
+        settings = ProgramSettings(initial=initial, stuck=0.1, stuck_on=1.0)
+        target = np.random.default_rng(0).integers(0, 8, (12, 8))
+        card = load_card(settings.card)
+        targets = read_targets(target, card, settings)
+        devices = draw_devices(card, target.shape, settings, 3)
+        with VectorChip(card, devices, settings, 3) as chip:
+            result = program(chip, targets, settings, 3)
+        stuck = {(int(i), int(j)) for i, j in np.argwhere(devices.stuck != 0)}
+        assert stuck and {(f.row, f.column) for f in result.failures if f.reason == "stuck"} == stuck

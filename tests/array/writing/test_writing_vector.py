@@ -155,7 +155,8 @@ def test_the_ladder_reads_as_the_whole_array_does(law, topology):
         read[row] = current / 0.5
     with FastReader() as reader:
         check = check_ladder(chosen, settings, g, read, targets.step, reader)
-    assert check.rows == 6
+        wrong = check_ladder(chosen, settings, g, read + 0.05 * targets.step, targets.step, reader)
+    assert check.rows == 6 and check.passes and not wrong.passes
     assert check.largest < (5e-3 if topology == "and" else 3e-4)  # gates that are off leak a little
 
 
