@@ -36,7 +36,8 @@ class Array:
         drive: Ends at which driven lines are driven: `first`, `last` or `both`.
         sense: Ends at which sensed lines are held, likewise.
         transistor: The select transistor; by default a 5 V device.
-        window: Refuses conductances outside the card's window of states.
+        window: Refuses conductances outside the card's window of states; by default any conductance can be studied.
+        line_capacitance: Of every wire segment to ground, in F; reads are steady states, so only netlists show it.
 
     Raises:
         DataError: The conductances are not a finite, non-negative matrix, or leave the card's window.
@@ -59,6 +60,7 @@ class Array:
         sense: End = "last",
         transistor: Transistor | None = None,
         window: bool = False,
+        line_capacitance: float = 0.0,
     ) -> None:
         matrix = _numbers(conductance, "conductance must be a matrix of numbers, in siemens")
         if matrix.ndim != 2 or 0 in matrix.shape:
@@ -77,6 +79,10 @@ class Array:
         for name, value in given.items():
             if not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
                 raise SettingsError(f"{name} must be a finite number of ohms, not negative, got {value!r}")
+        if not (isinstance(line_capacitance, Real) and math.isfinite(line_capacitance) and line_capacitance >= 0):
+            raise SettingsError(
+                f"line_capacitance must be a finite number of farads, not negative, got {line_capacitance!r}"
+            )
         if not isinstance(card, str | Path | Card):
             raise SettingsError(f"card must be a device card, its name or its file, not {card!r}")
         matrix.flags.writeable = False
@@ -90,8 +96,8 @@ class Array:
         self._circuit = ArrayCircuit(
             Cells.of(self.card, matrix),
             topology,
-            Line(float(given["driven_line_resistance"])),
-            Line(float(given["sensed_line_resistance"])),
+            Line(float(given["driven_line_resistance"]), float(line_capacitance)),
+            Line(float(given["sensed_line_resistance"]), float(line_capacitance)),
             drive,
             sense,
             float(driver_resistance),

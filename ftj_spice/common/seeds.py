@@ -9,6 +9,8 @@ import zlib
 
 import numpy as np
 
+from ftj_spice.common.errors import SettingsError
+
 
 def seed_sequence(seed: int, purpose: str, *index: int) -> np.random.SeedSequence:
     """Returns the seed sequence of one stream.
@@ -24,3 +26,13 @@ def seed_sequence(seed: int, purpose: str, *index: int) -> np.random.SeedSequenc
 def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
     """Returns a PCG64 generator on the stream of `seed_sequence`."""
     return np.random.Generator(np.random.PCG64(seed_sequence(seed, purpose, *index)))
+
+
+def check_seed(seed: int) -> None:
+    """Refuses what is no seed.
+
+    Raises:
+        SettingsError: It is not a whole number, or negative.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise SettingsError(f"the seed must be a whole number, not negative, got {seed!r}")

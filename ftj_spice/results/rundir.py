@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +57,7 @@ class RunDirectory:
         path: Final place. Missing parent folders are made.
         force: Replace what is there, if it is an empty folder or a run directory of this program; nothing else is
             ever removed.
+        inputs: Files that the run reads: a folder that holds one of them is not replaced.
 
     Attributes:
         path: Final place, absolute.
@@ -67,14 +68,18 @@ class RunDirectory:
         RuntimeError: On leaving: the body wrote no manifest of this program.
     """
 
-    def __init__(self, path: Path, force: bool = False) -> None:
+    def __init__(self, path: Path, force: bool = False, inputs: Iterable[Path] = ()) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link in the last place
         self._force = force
+        self._inputs = [Path(file) for file in inputs]
         self._partial: Path | None = None
         self._made_parents: list[Path] = []
 
     def __enter__(self) -> Self:
         self._check_target()
+        for file in self._inputs:
+            if file.resolve().is_relative_to(self.path.resolve()):
+                raise OutputError(f"{file} lies inside {self.path}, which would be replaced; choose another -o")
         parent = self.path.parent
         missing = [folder for folder in (parent, *parent.parents) if not os.path.lexists(folder)]
         try:

@@ -15,6 +15,7 @@ from ftj_spice.array.writing.check import LadderCheck, check_ladder
 from ftj_spice.array.writing.chip import Chip
 from ftj_spice.array.writing.devices import Devices, draw_devices
 from ftj_spice.array.writing.disturb import HalfSelect, half_select
+from ftj_spice.array.writing.ladder import RowLadder
 from ftj_spice.array.writing.outcome import ProgramResult, failures_csv
 from ftj_spice.array.writing.sequence import program as run_sequence
 from ftj_spice.array.writing.settings import ProgramSettings
@@ -22,6 +23,8 @@ from ftj_spice.array.writing.spice import NgspiceChip, check_size
 from ftj_spice.array.writing.targets import Targets, read_targets
 from ftj_spice.array.writing.vector import VectorChip
 from ftj_spice.common.errors import DataError, SettingsError
+from ftj_spice.common.npyfile import open_npy
+from ftj_spice.common.seeds import check_seed
 from ftj_spice.device.card import Card, card_toml, load_card
 from ftj_spice.engines.fast import FastReader
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
@@ -36,6 +39,8 @@ LARGEST_MEMORY = 8e9
 """An array that needs more than this, in bytes, is refused."""
 LONGEST = 24 * 3600.0
 """One that would take longer than this, in s, is refused."""
+LEAST_SHARE = 0.01
+"""Part of a read's voltage that must be left for the farthest cell."""
 HALF_SELECT_COUNTS = np.array([1, 10, 100, 1000, 10_000])
 """Numbers of pulses of the half-select table."""
 
@@ -81,24 +86,6 @@ def load_program_settings(path: str | Path | None = None, changes: Iterable[str]
         if isinstance(data.get(name), dict):
             data[name] = getattr(defaults, name).model_dump() | data[name]
     return ProgramSettings.parse(data, where)
-
-
-def load_targets(path: str | Path) -> NDArray[Any]:
-    """Returns the matrix of a .npy file.
-
-    Raises:
-        DataError: It can't be read or holds no plain array.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"can't read the target {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, SyntaxError, MemoryError) as error:
-        raise DataError(f"{path} is no .npy file of numbers: {str(error).splitlines()[0][:120]}") from None
-    if not isinstance(loaded, np.ndarray):
-        raise DataError(f"{path} holds several arrays; one matrix is needed: write it with numpy.save")
-    return loaded
 
 
 def estimate(shape: tuple[int, int], card: Card, settings: ProgramSettings) -> tuple[float, float]:
@@ -154,15 +141,17 @@ def program(
         check_jobs(jobs)
     card = load_card(chosen.card)
     named = isinstance(target, str | Path)
-    matrix = load_targets(target) if isinstance(target, str | Path) else np.asarray(target)
+    matrix = open_npy(target, "the target") if isinstance(target, str | Path) else _matrix(target)
+    check_seed(seed)
     if matrix.ndim == 2 and matrix.size:  # before every cell is looked at; other shapes are refused below
         _check_reach(matrix.shape, card, chosen, engine)
     targets = read_targets(matrix, card, chosen, unit, str(target) if named else "the target")
+    _check_wires(targets, card, chosen)
     devices = draw_devices(card, targets.conductance.shape, chosen, seed, stuck)
     watch = Stopwatch()
     if out is None:
         return _run(targets, devices, chosen, card, engine, seed, jobs, observer, watch)
-    with RunDirectory(Path(out), force=force) as directory:
+    with RunDirectory(Path(out), force=force, inputs=[Path(target)] if named else ()) as directory:
         study = _run(targets, devices, chosen, card, engine, seed, jobs, observer, watch)
         with watch("report"):
             observer("report", 0, 1)
@@ -177,6 +166,41 @@ def program(
             ),
         )  # fmt: skip
     return replace(study, path=Path(out))
+
+
+def _matrix(target: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(target)
+    except (TypeError, ValueError):
+        raise DataError("the target must be a matrix of numbers") from None
+
+
+def _check_wires(targets: Targets, card: Card, settings: ProgramSettings) -> None:
+    """Refuses wires that leave next to nothing of a write pulse or a read for the far end of the array.
+
+    Raises:
+        SettingsError: The sentence says how much arrives.
+    """
+    rows, columns = targets.conductance.shape
+    row = rows - 1 if settings.sense == "first" else 0  # the one whose columns have the longest way
+    ladder = RowLadder.of(card.conduction, settings, row, rows)
+    wires = f"line_resistance of {settings.line_resistance:g} ohm (with drivers and sense amplifiers) leaves"
+    across, _ = ladder.solve(targets.conductance[row], card.vmm_voltage, np.zeros(columns))
+    share = float(np.min(np.abs(across))) / card.vmm_voltage
+    if share < LEAST_SHARE:
+        raise SettingsError(
+            f"{wires} {share:.1e} of a read's voltage for the farthest cell of a row, so nothing can be verified; at "
+            f"least {LEAST_SHARE:g} must arrive"
+        )
+    far = 0 if settings.drive == "last" else columns - 1
+    alone = np.zeros(columns)  # one cell that is written, and no current in the others: the best that can be
+    alone[far] = card.off_conductance
+    across, _ = ladder.solve(alone, settings.set.limit, np.zeros(columns))
+    if across[far] < settings.set.start:
+        raise SettingsError(
+            f"{wires} {across[far]:.2g} V of the largest pulse ({settings.set.limit:g} V) for the far cell, under "
+            f"the smallest pulse ({settings.set.start:g} V): nothing can be written"
+        )
 
 
 def _check_reach(shape: tuple[int, ...], card: Card, settings: ProgramSettings, engine: str) -> None:

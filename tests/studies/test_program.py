@@ -67,7 +67,12 @@ def test_ngspice_and_fast_agree_through_the_study():
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [(b"", "no .npy file"), (b"\x93NUMPY", "no .npy file"), (b"hello", "no .npy file"), (None, "can't read")],
+    [
+        (b"", "not a whole .npy"),
+        (b"\x93NUMPY", "not a whole .npy"),
+        (b"hello", "not a whole .npy"),
+        (None, "can't read"),
+    ],
 )
 def test_damaged_files(tmp_path, content, word):
     path = tmp_path / "W.npy"
@@ -81,7 +86,7 @@ def test_damaged_files(tmp_path, content, word):
 def test_pickles_and_archives_are_refused(tmp_path):
     np.save(tmp_path / "p.npy", np.array([[{}]], object), allow_pickle=True)
     np.savez(tmp_path / "z.npz", a=LEVELS)
-    for name, word in (("p.npy", "no .npy file"), ("z.npz", "several arrays")):
+    for name, word in (("p.npy", "must be real numbers"), ("z.npz", "not a whole .npy")):
         with pytest.raises(DataError, match=word):
             program(tmp_path / name)
 
@@ -91,6 +96,12 @@ def test_pickles_and_archives_are_refused(tmp_path):
     [
         ({"engine": "spectre"}, "unknown engine"),
         ({"unit": "volts"}, "unit must be"),
+        ({"seed": -1}, "seed must be a whole number"),
+        (
+            {"settings": ProgramSettings(card="high_current", line_resistance=1e9)},
+            "of a read's voltage for the farthest",
+        ),
+        ({"settings": ProgramSettings(line_resistance=1e9)}, "nothing can be written"),
         ({"jobs": 5000}, "jobs"),
         ({"settings": ProgramSettings(card="no_such_card")}, "no device card"),
     ],
@@ -120,3 +131,16 @@ def test_one_value_of_a_staircase_keeps_the_others(tmp_path):
     assert load_program_settings(path).reset.start == 1.0
     with pytest.raises(SettingsError, match="tolerance"):
         load_program_settings(changes=["tolerence=1"])
+
+
+def test_the_target_is_never_replaced(tmp_path):
+    first = program(LEVELS, tmp_path / "run")
+    np.save(tmp_path / "run" / "W.npy", LEVELS)
+    with pytest.raises(OutputError, match="would be replaced"):
+        program(tmp_path / "run" / "W.npy", tmp_path / "run", force=True)
+    assert (tmp_path / "run" / "W.npy").exists() and first.path is not None
+
+
+def test_ragged_targets_are_one_sentence():
+    with pytest.raises(DataError, match="matrix of numbers"):
+        program([[1, 2], [3]])  # type: ignore[arg-type]
