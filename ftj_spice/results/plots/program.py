@@ -75,6 +75,7 @@ def level_histogram(
     axes.set_xlabel("conductance (levels)")
     axes.set_ylabel("cells")
     axes.xaxis.set_major_locator(MaxNLocator(16, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     return figure
 
 
@@ -97,6 +98,8 @@ def pulse_counts(pulses: NDArray[np.int64], energy: NDArray[np.float64], level: 
     left.hist(counts, np.arange(-0.5, counts.max() + 1.5).tolist(), histtype="stepfilled", color=SIMULATED)
     left.set_xlabel("pulses")
     left.set_ylabel("cells")
+    left.set_ylim(top=1.2 * left.get_ylim()[1])  # room for the remark
+    left.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     remark(left, 0.98, 0.92, f"mean {counts.mean():.1f}, most {counts.max()}", align="right")
     scale = scale_for(joule, "J")
     numbers = np.unique(wanted)
@@ -156,9 +159,11 @@ def cell_way(way: CellWay) -> Figure:
             top.vlines(number[mask], 0.0, way.amplitude[mask], color=colour, linewidth=1.4, label=name)
     top.axhline(0.0, color=NOTE, linewidth=0.6)
     top.set_ylabel("row's pulse (V)")
+    low, high = top.get_ylim()
+    top.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
     top.legend(loc="upper left", ncols=2)
     scale = scale_for(np.append(way.seen, way.target), "S")
-    bottom.axhspan(*scale([way.target - way.tolerance, way.target + way.tolerance]), color="#e9f2f8", linewidth=0)
+    bottom.axhspan(*scale([way.target - way.tolerance, way.target + way.tolerance]), color="#cfe3f1", linewidth=0)
     bottom.axhline(float(scale(way.target)), color=CLOSED_FORM, linewidth=1.0, label="target and tolerance")
     bottom.plot(number, scale(way.seen), "o-", color=SIMULATED, markersize=2.6, linewidth=0.8, label="verify read")
     bottom.set_ylabel(scale.label("conductance"))
