@@ -128,3 +128,37 @@ def magnitude(typingctx, a):
         return builder.select(builder.fcmp_ordered(">", arguments[0], negative), arguments[0], negative)
 
     return lanes_type(lanes_type), code
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Exchanges rows with columns: blocks of 1, 2 and 4 elements across the diagonal, one after another."""
+    kind = ir.VectorType(ir.IntType(32), LANES)
+    for size in (1, 2, 4):
+        low = ir.Constant(kind, [c + LANES - size if c & size else c for c in range(LANES)])
+        high = ir.Constant(kind, [c + LANES if c & size else c + size for c in range(LANES)])
+        for r in range(LANES):
+            if not r & size:
+                a, b = rows[r], rows[r + size]
+                rows[r] = builder.shuffle_vector(a, b, low)
+                rows[r + size] = builder.shuffle_vector(a, b, high)
+    return rows
+
+
+@intrinsic
+def turn(typingctx, source, begin, stride, target, to, target_stride):
+    """Transposes eight by eight values: `target[to + c target_stride + r] = source[begin + r stride + c]`."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        source, begin, stride, target, to, target_stride = arguments
+        rows = []
+        for _ in range(LANES):
+            rows.append(builder.load(_place(context, builder, kinds[0], source, begin)))
+            rows[-1].align = 8
+            begin = builder.add(begin, stride)
+        for row in _transposed(builder, rows):
+            builder.store(row, _place(context, builder, kinds[3], target, to), align=8)
+            to = builder.add(to, target_stride)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), code

@@ -5,8 +5,12 @@ the least-squares sense gives the next x, for each lane by itself. Sums over the
 they don't depend on how rows are shared among threads.
 """
 
+from collections.abc import Callable
+from concurrent.futures import Executor
+
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from ftj_spice.common.compiling import CACHE
 
@@ -117,3 +121,64 @@ def mix(begin, end, lanes, used, gamma, images, mapped):  # pragma: no cover - c
             for j in range(width // lanes):
                 for lane in range(lanes):
                     out[j * lanes + lane] -= gamma[lane, h] * row[j * lanes + lane]
+
+
+def share_out(pool: Executor | None, job: Callable[[int], None], count: int) -> None:
+    """Does a number of jobs, on a pool's threads if there is one."""
+    if pool is None or count == 1:
+        for piece in range(count):
+            job(piece)
+    else:
+        list(pool.map(job, range(count)))
+
+
+class Mixing:
+    """Anderson's mixing of one read, its work shared among threads by rows.
+
+    Args:
+        rows: Of the voltages' array.
+        columns: Of it.
+        pieces: Rows that a thread takes at a time, as `(begin, end)`.
+
+    Attributes:
+        on: Whether it has begun.
+    """
+
+    def __init__(self, rows: int, columns: int, pieces: list[tuple[int, int]]) -> None:
+        self.on = False
+        self._shape, self._pieces = (rows, columns), pieces
+        self._remembered = 0
+
+    def switch_on(self) -> None:
+        """Begins to mix, after the next sweep."""
+        rows = self._shape[0]
+        self.on = True
+        self._x, self._residual, self._mapped = (np.empty(self._shape) for _ in range(3))
+        self._residuals, self._images = np.empty((DEPTH, *self._shape)), np.empty((DEPTH, *self._shape))
+        self._sums = np.empty((rows, 1, DEPTH, 2))
+        self._gram, self._gamma = np.empty((1, DEPTH, DEPTH)), np.empty((1, DEPTH))
+
+    def begin(self, vs: NDArray[np.float64]) -> None:
+        """Remembers the voltages before a sweep."""
+        if self.on:
+            self._x[:] = vs
+
+    def step(self, vs: NDArray[np.float64], pool: Executor | None) -> None:
+        """Replaces the voltages after a sweep by mixed ones."""
+        if not self.on:
+            return
+        used, slot = min(self._remembered, DEPTH), (self._remembered - 1) % DEPTH
+
+        def remember(piece: int) -> None:
+            record(
+                *self._pieces[piece], 1, slot, used, self._x, vs, self._residual, self._mapped, self._residuals,
+                self._images, self._sums,
+            )  # fmt: skip
+
+        share_out(pool, remember, len(self._pieces))
+        if used:
+            weights(slot, used, self._sums, self._gram, self._gamma)
+            share_out(
+                pool, lambda piece: mix(*self._pieces[piece], 1, used, self._gamma, self._images, vs), len(self._pieces)
+            )
+        self._remembered += 1

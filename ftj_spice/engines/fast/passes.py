@@ -12,12 +12,14 @@ import numba
 import numpy as np
 
 from ftj_spice.common.compiling import CACHE
-from ftj_spice.engines.fast.lanes import LANES, larger, load, magnitude, spread, store
+from ftj_spice.engines.fast.lanes import LANES, larger, load, magnitude, spread, store, turn
 
 CHAIN, LUMPED, FIXED = 0, 1, 2
 """How a line's nodes are tied: a chain of segments, one node, or one node whose voltage is given."""
 ROWS = 4
-"""Rows that are solved together, so that one's divisions overlap with the others'; twice as many for single reads."""
+"""Rows that are solved together, so that one's divisions overlap with the others'."""
+SINGLE_GROUPS = 2
+"""The same for single reads, whose rows are solved eight by eight."""
 
 _COMPILED = numba.njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"})
 
@@ -63,42 +65,65 @@ def _chain_rows(
 
 
 @_COMPILED
-def _chain_rows_single(
-    start, rows, columns, segment, first, last, source, offset, gd, gs, vd, vs, change, y, b, ratio, norton
+def _chain_rows_single(  # noqa: PLR0912 - one compiled function for all rows at once
+    start, groups, columns, segment, first, last, source, offset, gd, gs, vd, vs, change, y, b, ratio, norton, tile
 ):  # pragma: no cover - compiled
-    """The same for a single read."""
-    many = 2 * ROWS
-    for r in range(rows):
-        y[r] = last[start + r]
-        b[r] = last[start + r] * source[start + r, 0]
-    for j in range(columns - 1, -1, -1):
-        for r in range(rows):
-            i = start + r
-            tail, drive = y[r], b[r]
-            if j < columns - 1:
-                inverse = 1.0 / (segment + tail)
-                ratio[(j + 1) * many + r] = inverse
-                norton[(j + 1) * many + r] = drive
-                part = segment * inverse
-                tail *= part
-                drive *= part
-            y[r] = tail + gd[i, j]
-            b[r] = drive + (gs[i, j] * vs[i, j] - offset[i, j])
-    for r in range(rows):
-        f = first[start + r]
-        b[r] = (f * source[start + r, 0] + b[r]) / (f + y[r])
-    for j in range(columns):
-        moved = change[j]
-        for r in range(rows):
-            i = start + r
-            v = b[r]
-            if j > 0:
-                v = (segment * v + norton[j * many + r]) * ratio[j * many + r]
-                b[r] = v
-            moved = max(moved, abs(v - vd[i, j]))
-            vd[i, j] = v
-            offset[i, j] += gd[i, j] * v
-        change[j] = moved
+    """The same for a single read, `groups` times eight rows: eight by eight cells are transposed on the way."""
+    many = SINGLE_GROUPS * LANES
+    width = vd.shape[1]
+    square = LANES * LANES
+    spare = 2 * square * groups
+    for g in range(groups):
+        i = start + g * LANES
+        store(y, g * LANES, load(last, i))
+        store(b, g * LANES, load(last, i) * load(source, i))
+    for begin in range((columns - 1) // LANES * LANES, -1, -LANES):
+        for g in range(groups):
+            at, t = (start + g * LANES) * width + begin, 2 * square * g
+            for r in range(LANES):
+                k = at + r * width
+                store(tile, spare + r * LANES, load(gs, k) * load(vs, k) - load(offset, k))
+            turn(gd, at, width, tile, t, LANES)
+            turn(tile, spare, LANES, tile, t + square, LANES)
+        for j in range(min(begin + LANES, columns) - 1, begin - 1, -1):
+            for g in range(groups):
+                w, t = g * LANES, 2 * square * g + (j - begin) * LANES
+                tail, drive = load(y, w), load(b, w)
+                if j < columns - 1:
+                    inverse = 1.0 / (tail + segment)
+                    store(ratio, (j + 1) * many + w, inverse)
+                    store(norton, (j + 1) * many + w, drive)
+                    part = inverse * segment
+                    tail = tail * part
+                    drive = drive * part
+                store(y, w, tail + load(tile, t))
+                store(b, w, drive + load(tile, t + square))
+    for g in range(groups):
+        w, f = g * LANES, load(first, start + g * LANES)
+        store(b, w, (load(source, start + g * LANES) * f + load(b, w)) / (load(y, w) + f))
+    for begin in range(0, columns, LANES):
+        for j in range(begin, min(begin + LANES, columns)):
+            for g in range(groups):
+                w = g * LANES
+                v = load(b, w)
+                if j > 0:
+                    v = (v * segment + load(norton, j * many + w)) * load(ratio, j * many + w)
+                    store(b, w, v)
+                store(tile, square * g + (j - begin) * LANES, v)
+        for j in range(columns - begin, LANES):
+            for g in range(groups):
+                store(tile, square * g + j * LANES, spread(0.0))
+        moved = load(change, begin)
+        for g in range(groups):
+            at = (start + g * LANES) * width + begin
+            turn(tile, square * g, LANES, tile, spare, LANES)
+            for r in range(LANES):
+                k = at + r * width
+                v = load(tile, spare + r * LANES)
+                moved = larger(moved, magnitude(v - load(vd, k)))
+                store(vd, k, v)
+                store(offset, k, load(offset, k) + load(gd, k) * v)
+        store(change, begin, moved)
 
 
 @_COMPILED
@@ -107,43 +132,23 @@ def ladder_rows(
 ):  # pragma: no cover - compiled
     """Solves driven lines along rows `begin:end` for `vd`; turns `offset` into `offset + gd vd`.
 
+    Chains must have `LANES` lanes; single ones are solved by `ladder_rows_single`.
+
     Raises `change`, shape `(width,)`, to the largest change of `vd`.
     """
     width = vd.shape[1]
-    block = ROWS if lanes == LANES else 2 * ROWS
-    many = block * lanes
+    many = ROWS * LANES
     y = np.empty(many)
     b = np.empty(many)
     ratio = np.empty(columns * many)
     norton = np.empty(columns * many)
-    for start in range(begin, end, block):
-        rows = min(block, end - start)
+    for start in range(begin, end, ROWS):
+        rows = min(ROWS, end - start)
         if mode == CHAIN:
-            if lanes == LANES:
-                _chain_rows(
-                    start, rows, columns, width, segment, first, last, source, offset, gd, gs, vd, vs, change, y, b,
-                    ratio, norton,
-                )  # fmt: skip
-            else:
-                _chain_rows_single(
-                    start,
-                    rows,
-                    columns,
-                    segment,
-                    first,
-                    last,
-                    source,
-                    offset,
-                    gd,
-                    gs,
-                    vd,
-                    vs,
-                    change,
-                    y,
-                    b,
-                    ratio,
-                    norton,
-                )
+            _chain_rows(
+                start, rows, columns, width, segment, first, last, source, offset, gd, gs, vd, vs, change, y, b,
+                ratio, norton,
+            )  # fmt: skip
             continue
         for i in range(start, start + rows):
             if mode == LUMPED:
@@ -162,6 +167,28 @@ def ladder_rows(
                         vd[i, j * lanes + lane] = v
             for k in range(columns * lanes):
                 offset[i, k] += gd[i, k] * vd[i, k]
+
+
+@_COMPILED
+def ladder_rows_single(
+    begin, end, columns, mode, segment, first, last, source, offset, gd, gs, vd, vs, change
+):  # pragma: no cover - compiled
+    """The same for a single read; rows are filled up to whole groups of eight. Apart, as it is slow to compile."""
+    if mode != CHAIN:
+        ladder_rows(begin, end, columns, 1, mode, segment, first, last, source, offset, gd, gs, vd, vs, change)
+        return
+    many = SINGLE_GROUPS * LANES
+    y = np.empty(many)
+    b = np.empty(many)
+    ratio = np.empty(columns * many)
+    norton = np.empty(columns * many)
+    tile = np.empty((2 * SINGLE_GROUPS + 1) * LANES * LANES)
+    for start in range(begin, end, many):
+        groups = -(-min(many, end - start) // LANES)
+        _chain_rows_single(
+            start, groups, columns, segment, first, last, source, offset, gd, gs, vd, vs, change, y, b, ratio, norton,
+            tile,
+        )  # fmt: skip
 
 
 @_COMPILED

@@ -136,7 +136,8 @@ class Problem:
     def filled(self, lanes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Returns strengths and shares with the open cells that fill rows up."""
         spare = self.width(lanes) // lanes - self.strength.shape[1]
-        return np.pad(self.strength, ((0, 0), (0, spare))), np.pad(self.share, ((0, 0), (0, spare)))
+        strength = np.pad(self.strength, ((0, 0), (0, spare)))
+        return strength, strength if self.share is self.strength else np.pad(self.share, ((0, 0), (0, spare)))
 
     def blocks(
         self, reads: NDArray[np.int64], lanes: int

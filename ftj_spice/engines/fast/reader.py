@@ -1,7 +1,9 @@
 """The fast engine's face to everything that reads arrays."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
 from typing import Literal, Self
 
 import numpy as np
@@ -12,12 +14,14 @@ from ftj_spice.engines.arrays import Progress, ReadResult
 from ftj_spice.engines.errors import ConvergenceError, EngineError
 from ftj_spice.engines.fast.direct import DirectSolver
 from ftj_spice.engines.fast.lanes import LANES
+from ftj_spice.engines.fast.mixing import share_out
 from ftj_spice.engines.fast.problem import Problem
 from ftj_spice.engines.fast.relaxation import solve_blocks
 from ftj_spice.engines.fast.response import bit_voltage, product, responses
-from ftj_spice.engines.fast.single import relax_single
+from ftj_spice.engines.fast.single import SingleSolver, relax_single
 from ftj_spice.engines.fast.sizes import (
     FEW_LARGE,
+    HUGE,
     LARGE,
     available_memory,
     check_reach,
@@ -232,11 +236,7 @@ class FastReader:
         count = len(wiring.sources)
         currents, wrong = np.empty((count, columns)), np.empty(count)
         if rows * columns > (FEW_LARGE if count < LANES // 2 else LARGE):
-            for read in range(count):
-                single = relax_single(problem, read, self.tolerance, _SWEEPS, self._executor())
-                currents[read], wrong[read] = single.currents, single.imbalance
-                if progress:
-                    progress(read + 1, count)
+            self._relax_singly(problem, currents, wrong, progress)
         else:
             self._relax_blocks(problem, currents, wrong, progress)
         alone = np.flatnonzero(~(wrong <= _IMBALANCE)) if rows * columns <= LARGE else []
@@ -255,6 +255,27 @@ class FastReader:
         return ReadResult(
             currents, VERSION, status=_status(len(failed), count), methods={k: n for k, n in methods.items() if n}
         )
+
+    def _relax_singly(
+        self, problem: Problem, currents: NDArray[np.float64], wrong: NDArray[np.float64], progress: Progress | None
+    ) -> None:
+        """Reads one at a time: a thread for each of several, or all threads on each."""
+        count = len(currents)
+        apart = count >= self._threads and problem.strength.size <= HUGE
+        workers = self._threads if apart else 1
+        done = itertools.count(1)
+        lock = Lock()
+
+        def work(first: int) -> None:
+            solver = SingleSolver(problem, None if apart else self._executor())
+            for read in range(first, count, workers):
+                single = solver.read(read, self.tolerance, _SWEEPS)
+                currents[read], wrong[read] = single.currents, single.imbalance
+                if progress:
+                    with lock:
+                        progress(next(done), count)
+
+        share_out(self._executor() if apart else None, work, workers)
 
     def _relax_blocks(
         self, problem: Problem, currents: NDArray[np.float64], wrong: NDArray[np.float64], progress: Progress | None

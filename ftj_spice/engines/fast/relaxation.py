@@ -10,9 +10,10 @@ import math
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from ftj_spice.common.compiling import CACHE
-from ftj_spice.engines.fast.cellkernels import LINEAR, junction, row_currents
+from ftj_spice.engines.fast.cellkernels import LINEAR, PHYSICAL, junction, row_currents
 from ftj_spice.engines.fast.lanes import LANES
 from ftj_spice.engines.fast.mixing import DEPTH, mix, record, weights
 from ftj_spice.engines.fast.passes import CHAIN, FIXED, ROWS, ladder_columns, ladder_rows
@@ -20,68 +21,60 @@ from ftj_spice.engines.fast.passes import CHAIN, FIXED, ROWS, ladder_columns, la
 GO_ON, MIX, DONE, HALF, FAILED = 0, 1, 2, 3, 4
 """What to do after a sweep; `HALF`: the driven lines need one more solution, the sensed ones don't."""
 _ROUNDING = 4e-16  # V; smaller changes say nothing about the contraction
+_STRIP = 64  # lines whose contraction is found together
 _SLOWEST = 0.9995  # contraction per sweep beyond which a direct solve is the safer way
 _COMPILED = numba.njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 @_COMPILED
-def _largest_share(mode, segment, first, last, g, column):  # pragma: no cover - compiled
-    """Returns the largest voltage of a line whose cells' far sides stand at 1 V and whose source stands at 0 V."""
-    n = len(g)
-    if mode == FIXED:
-        return 0.0
-    if mode != CHAIN:
-        total = 0.0
-        for k in range(n):
-            total += g[k]
-        return total / (total + first) if total > 0.0 else 0.0
-    y = last
-    b = 0.0
-    for k in range(n - 1, -1, -1):
-        if k < n - 1:
-            inverse = 1.0 / (segment + y)
-            column[k + 1, 0] = inverse
-            column[k + 1, 1] = b
-            y *= segment * inverse
-            b *= segment * inverse
-        y += g[k]
-        b += g[k]
-    v = b / (first + y) if b > 0.0 else 0.0
-    largest = v
-    for k in range(1, n):
-        v = (segment * v + column[k, 1]) * column[k, 0]
-        largest = max(largest, v)
-    return largest
+def _steepest(law, p, strength, share, voltage, slopes):  # pragma: no cover - compiled
+    """Puts each cell's largest slope up to a voltage into `slopes`; only the physical law differs from cell to cell."""
+    rows, columns = strength.shape
+    for i in range(rows):
+        for j in range(columns):
+            if law == PHYSICAL or (i == 0 and j == 0):
+                s, h = (strength[i, j], share[i, j]) if law == PHYSICAL else (1.0, 0.0)
+                slope = 0.0
+                for v in (0.0, voltage):
+                    slope = max(slope, junction(law, p, s, h, v)[1])
+            slopes[i, j] = slope if law == PHYSICAL else slope * strength[i, j]
 
 
-@_COMPILED
+def _largest_share(
+    line: tuple[int, float], first: NDArray[np.float64], last: NDArray[np.float64], slopes: NDArray[np.float64]
+) -> float:
+    """Returns the largest voltage of lines whose cells' far sides stand at 1 V and whose sources stand at 0 V.
+
+    `slopes` has shape `(cells, lines)`. Lines are taken some at a time, as the caches hold them.
+    """
+    cells, lines = slopes.shape
+    largest = np.zeros(_STRIP)
+    for begin in range(0, lines, _STRIP):
+        many = min(_STRIP, lines - begin)
+        g = np.zeros((cells, _STRIP))
+        g[:, :many] = slopes[:, begin : begin + many]
+        near, far = np.ones(_STRIP), np.zeros(_STRIP)
+        near[:many], far[:many] = first[begin : begin + many], last[begin : begin + many]
+        ladder_columns(0, _STRIP, *line, near, far, np.zeros(_STRIP), g.copy(), g, np.zeros_like(g), largest)
+    return float(largest.max())
+
+
 def contraction(
-    law, p, strength, share, voltage, along_rows, driven, sensed, d_first, d_last, s_first, s_last
-):  # pragma: no cover - compiled
+    law: int, p: NDArray[np.float64], strength: NDArray[np.float64], share: NDArray[np.float64], voltage: float,
+    along_rows: bool, driven: tuple[int, float], sensed: tuple[int, float],
+    d_first: NDArray[np.float64], d_last: NDArray[np.float64], s_first: NDArray[np.float64],
+    s_last: NDArray[np.float64],
+) -> tuple[float, float]:  # fmt: skip
     """Returns kappa, a bound on the factor by which one sweep reduces the largest error, and the driven lines' part.
 
     For arrays without transistors. A line is a resistive divider between its source and the far sides of its cells:
     errors there reach it with at most the weight found by standing all far sides at 1 V. Slopes are those at the
     largest voltage a cell can see.
     """
-    rows, columns = strength.shape
-    slopes = np.empty((rows, columns))
-    for i in range(rows):
-        for j in range(columns):
-            at_zero = junction(law, p, strength[i, j], share[i, j], 0.0)[1]
-            slopes[i, j] = max(at_zero, junction(law, p, strength[i, j], share[i, j], voltage)[1])
-    column = np.empty((max(rows, columns), 2))
-    by_driven = 0.0
-    by_sensed = 0.0
-    if along_rows:
-        for i in range(rows):
-            by_driven = max(by_driven, _largest_share(driven[0], driven[1], d_first[i], d_last[i], slopes[i], column))
-    for j in range(columns):
-        g = slopes[:, j].copy()
-        if not along_rows:
-            by_driven = max(by_driven, _largest_share(driven[0], driven[1], d_first[j], d_last[j], g, column))
-        by_sensed = max(by_sensed, _largest_share(sensed[0], sensed[1], s_first[j], s_last[j], g, column))
-    return by_driven * by_sensed, by_driven
+    slopes = np.empty_like(strength)
+    _steepest(law, p, strength, share, voltage, slopes)
+    by_driven = _largest_share(driven, d_first, d_last, slopes.T if along_rows else slopes)
+    return by_driven * _largest_share(sensed, s_first, s_last, slopes), by_driven
 
 
 @_COMPILED
@@ -165,6 +158,17 @@ def driven_columns(
     for i in range(rows):
         for k in range(begin, end):
             offset[i, k] += gd[i, k] * vd[i, k]
+
+
+@_COMPILED
+def column_currents(offset, gs, vs, out):  # pragma: no cover - compiled
+    """Puts the sums of each column's cell currents into `out`."""
+    rows, width = vs.shape
+    for k in range(width):
+        out[k] = 0.0
+    for i in range(rows):
+        for k in range(width):
+            out[k] += offset[i, k] - gs[i, k] * vs[i, k]
 
 
 @_COMPILED
@@ -344,11 +348,7 @@ def solve_blocks(  # noqa: PLR0912, PLR0915 - one compiled function for the whol
                 remembered += 1
         used_sweeps[block] = count
         out = currents[block]
-        for k in range(width):
-            out[k] = 0.0
-        for i in range(rows):
-            for k in range(width):
-                out[k] += offset[i, k] - gs[i, k] * vs[i, k]
+        column_currents(offset, gs, vs, out)
         balance(out, vs, LANES, sensed, s_first, s_last, hold, wrong[block])
         if code not in (DONE, HALF):
             for lane in range(LANES):

@@ -7,14 +7,16 @@ from ftj_spice.engines.fast.lanes import LANES
 from ftj_spice.engines.fast.mixing import DEPTH
 from ftj_spice.netlist.circuit import ArrayCircuit
 
-LARGE = 1 << 18
-"""Cells from which on reads are relaxed one at a time, all threads on one read."""
+LARGE = 1 << 16
+"""Cells from which on reads are relaxed one at a time: eight side by side would not fit into the caches."""
 FEW_LARGE = 1 << 14
 """The same where there are too few reads to fill the lanes."""
+HUGE = 1 << 22
+"""Cells from which on all threads work on one read even where there are several: one set of arrays, not many."""
 _ARRAYS = 4 + 3 + 2 * DEPTH  # per cell and lane: voltages, linearisation, and mixing's memory
 _SWEEP = 6e-9  # s per cell and sweep on one thread
 _TRANSISTOR = 20.0  # times as much with a transistor
-_SWEEPS = 5.0
+_SWEEPS = 6.0  # the last evaluation and what goes before the first one included
 _LONGEST = 7 * 24 * 3600.0  # s
 
 
@@ -39,7 +41,9 @@ def estimate(circuit: ArrayCircuit, reads: int, jobs: int = 0) -> tuple[float, f
     cells, many = rows * columns, threads(jobs)
     slow = _TRANSISTOR if circuit.wiring.transistor else 1.0
     seconds = reads * cells * _SWEEP * _SWEEPS * slow / many
-    lanes = 1 if cells > LARGE else min(many, -(-reads // LANES)) * LANES
+    lanes = min(many, -(-reads // LANES)) * LANES
+    if cells > LARGE:
+        lanes = min(many, reads) if cells <= HUGE else 1
     kinds = _ARRAYS + (4 if circuit.wiring.transistor else 0)
     return seconds, 8.0 * (cells * (lanes * kinds + 3) + 4.0 * reads * (rows + columns))
 
