@@ -14,8 +14,8 @@ from ftj_spice.netlist.benches import read_bench
 from ftj_spice.netlist.circuit import ArrayCircuit, Drive
 
 LIMIT = 1e-6
-"""Largest deviation of a column current allowed, in parts of the largest one of its tile's reads: the `reltol` of the
-read bench."""
+"""Largest deviation of a column current allowed, in parts of the largest one of its tile's reads: far above what the
+bench's `reltol` (`netlist.benches.READ_TOLERANCE`) leaves, far below what a read-out resolves."""
 SPARE = 4
 """Times as many reads as asked for are kept: those without a driven row say nothing, and are passed over."""
 
@@ -36,12 +36,14 @@ def draw_reads(plans: Sequence[Sequence[int]], audited: int, seed: int) -> list[
     """
     rng = generator(seed, "read-audit")
     chosen: list[list[tuple[int, int]]] = [[] for _ in plans]
+    seen: set[tuple[int, int, int]] = set()
     turns = rng.permutation(len(plans))
     for k in range(SPARE * audited):
         layer = int(turns[k % len(plans)])
         tile = int(rng.integers(len(plans[layer])))
         pair = (tile, int(rng.integers(plans[layer][tile])))
-        if pair not in chosen[layer]:
+        if (layer, *pair) not in seen:
+            seen.add((layer, *pair))
             chosen[layer].append(pair)
     return chosen
 

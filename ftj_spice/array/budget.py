@@ -5,7 +5,8 @@ any, with the same inputs, seeds and coding. Its error is the difference of the 
 itself does (the rounding of inputs) shows in one line only. Three need a word:
 
 - *weights*: levels and clipping. Where clipping sets the scale of conductances, the other lines keep it, so that they
-  are as large as in the whole; what clipping does to the weights is in this line only.
+  are as large as in the whole; what clipping does to the weights is in this line only. The other lines keep the number
+  of levels as well, without rounding to them: it sets the step that verifying counts in and the base of the slices.
 - *wires*: line, driver and sense resistances, ends and select transistors as set, with ohmic cells.
 - *I-V law*: the same with the card's law, less that with ohmic cells; through perfect wires it shows with amplitude
   coding only.
@@ -22,9 +23,9 @@ from ftj_spice.array.layer_result import LayerResult, effective_bits
 from ftj_spice.array.settings import ReadSettings
 
 IDEAL: dict[str, Any] = {
-    "levels": 0, "clip_percentile": 100.0, "spread": 0.0, "cycle_spread": 0.0, "verify_tolerance": "none", "stuck": 0.0,
-    "topology": "crossbar", "line_resistance": 0.0, "driver_resistance": 0.0, "sense_resistance": 0.0, "ohmic": True,
-    "noise": False, "adc_bits": 0, "adc_offset": 0.0, "adc_gain_spread": 0.0, "adc_noise": 0.0,
+    "rounded": False, "clip_percentile": 100.0, "spread": 0.0, "cycle_spread": 0.0, "verify_tolerance": "none",
+    "stuck": 0.0, "topology": "crossbar", "line_resistance": 0.0, "driver_resistance": 0.0, "sense_resistance": 0.0,
+    "ohmic": True, "noise": False, "adc_bits": 0, "adc_offset": 0.0, "adc_gain_spread": 0.0, "adc_noise": 0.0,
 }  # fmt: skip
 """Settings without any imperfection but the rounding of inputs."""
 
@@ -53,7 +54,7 @@ _SCALE = ("clip_percentile",)
 _WIRES = (*_SCALE, "topology", "line_resistance", "driver_resistance", "sense_resistance")
 
 IMPERFECTIONS: tuple[Imperfection, ...] = (
-    Imperfection("weights", "weight levels and clipping", ("levels", "clip_percentile"), ()),
+    Imperfection("weights", "weight levels and clipping", ("rounded", "clip_percentile"), ()),
     Imperfection("spread", "device-to-device spread", (*_SCALE, "spread")),
     Imperfection("programming", "programming", (*_SCALE, "cycle_spread", "verify_tolerance", "stuck")),
     Imperfection("wires", "line, driver and sense resistance", _WIRES),

@@ -76,8 +76,9 @@ def forward(
         full_scale: Full scale of the inputs; the largest code is one step under it. Without it 4 standard deviations
             for standard normal inputs, or where there are probes, so that their largest is the largest code.
         signed: Whether inputs can be negative; if not, one phase is enough.
-        probes: Typical inputs, shape `(vectors, inputs)`, from which the converters' ranges are computed and
-            calibration draws; without them standard normal ones (their magnitudes where inputs are not signed).
+        probes: Typical inputs, shape `(vectors, inputs)`, from which the converters' ranges are computed, calibration
+            draws and compensation takes the rows' typical drive; without them standard normal ones (their magnitudes
+            where inputs are not signed).
         keep: Pairs of tile and read that are kept whole.
         progress: Called with finished and all tiles.
 
@@ -98,11 +99,12 @@ def forward(
     coding = make_coding(settings, card, signed, full_scale or LATENT_RANGE)
     extended = weights if bias is None else np.concatenate([weights, bias[np.newaxis] / coding.constant])
     layer = map_weights(extended, card, settings)
+    typical = coding.quantise(_extend(probes, bias, coding))
     if settings.ir_drop == "compensate":
-        layer = compensate(layer, card, settings, seed, number, reader)
+        layer = compensate(layer, coding, typical, card, settings, seed, number, reader)
     layer = with_errors(layer, card, settings, seed, number)
     run = LayerRun(layer, coding, card, settings, seed, number, reader, coding.quantise(_extend(inputs, bias, coding)))
-    run.prepare(coding.quantise(_extend(probes, bias, coding)))
+    run.prepare(typical)
     outputs = run.outputs(_by_tile(keep, read_plan(len(inputs), _shape(weights), settings, signed=signed,
                                                    bias=bias is not None)), progress)  # fmt: skip
     exact = inputs @ weights + (0.0 if bias is None else bias)

@@ -5,11 +5,14 @@ How x becomes conductances is the scheme:
 
 - `differential`: two columns; one carries |x| in parts of the window, the other stays at the lowest conductance.
 - `reference`, `offset`: one column carries (1 + x) / 2 in parts of the window; what is subtracted is the reading of
-  one column per tile at mid conductance, or mid conductance times the sum of the inputs.
+  one column per tile at mid conductance, or mid conductance times the sum of the inputs. A reference cell is verified
+  to mid conductance as to any target, but that is a level only where their number is odd: with an even number a
+  weight of 0 rounds to a level half a step away from it.
 
 With slices, the part f is rounded to an integer of `levels ** slices` values and its digits, to the base `levels`, go
-to one cell each; their readings are added with the weights `(levels - 1) levels^k / (levels^slices - 1)`. Without
-levels every slice carries f itself.
+to one cell each; their readings are added with the weights `(levels - 1) levels^k / (levels^slices - 1)`. Where cells
+are not put on levels (`rounded`), the digits are the same, and the lowest that has room for it also carries what
+rounding left; with `levels` 0 every slice carries f itself, with the card's levels as the base of the weights.
 
 A converter reads one *unit*: a pair of columns or a single one. `Tile.combine` turns the units' values into outputs.
 """
@@ -19,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.array.programming import Draws, apply_errors, window
+from ftj_spice.array.programming import Draws, apply_errors, level_count, window
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import DataError
 from ftj_spice.device.card import Card
@@ -179,9 +182,8 @@ def map_weights(weights: NDArray[np.float64], card: Card, settings: ReadSettings
     if weights.ndim != 2 or 0 in weights.shape or not np.isfinite(weights).all():
         raise DataError(f"weights must be a finite matrix, got shape {weights.shape}")
     low, high = window(card, settings)
-    levels = card.levels if settings.levels is None else settings.levels
-    slices = settings.slices
-    powers = float(levels or card.levels) ** np.arange(slices)
+    levels, slices = level_count(card, settings), settings.slices
+    powers = float(levels) ** np.arange(slices)
     layout = Layout(settings.scheme, powers / powers.sum(), low, high - low)
 
     scale = column_scale(weights, settings.clip_percentile)
@@ -190,7 +192,10 @@ def map_weights(weights: NDArray[np.float64], card: Card, settings: ReadSettings
         parts = np.stack([np.maximum(x, 0.0), np.maximum(-x, 0.0)], axis=-1)
     else:
         parts = 0.5 * (1.0 + x)[..., np.newaxis]
-    digits = _digits(parts, levels, slices)  # (inputs, outputs, slices, 1 or 2)
+    if settings.levels == 0:
+        digits = np.repeat(parts[:, :, np.newaxis, :], slices, axis=2)
+    else:
+        digits = _digits(parts, levels, slices, settings.rounded)  # (inputs, outputs, slices, 1 or 2)
     cells = (low + layout.swing * digits).reshape(len(weights), -1)
 
     tiles = []
@@ -252,16 +257,23 @@ def column_scale(weights: NDArray[np.float64], percentile: float) -> NDArray[np.
     return np.where(scale > 0, scale, np.maximum(magnitudes.max(axis=0), np.finfo(float).tiny))
 
 
-def _digits(parts: NDArray[np.float64], levels: int, slices: int) -> NDArray[np.float64]:
+def _digits(parts: NDArray[np.float64], levels: int, slices: int, rounded: bool) -> NDArray[np.float64]:
     """Returns the parts of the window that each slice's cell carries, shape `(inputs, outputs, slices, cells)`.
 
     Args:
         parts: In 0 to 1, shape `(inputs, outputs, cells)`.
-        levels: Levels of a cell; 0 for any.
+        levels: Levels of a cell.
         slices: Number of slices.
+        rounded: Whether the digits are whole; otherwise what rounding left is put on the lowest digit that stays
+            within its range with it.
     """
-    if not levels:
-        return np.repeat(parts[:, :, np.newaxis, :], slices, axis=2)
-    whole = np.rint(parts * (float(levels) ** slices - 1))
+    wanted = parts * (float(levels) ** slices - 1)
+    whole = np.rint(wanted)
     digits = [np.floor(whole / float(levels) ** k) % levels for k in range(slices)]
-    return np.stack(digits, axis=2) / (levels - 1)
+    if not rounded:
+        left = wanted - whole
+        for k, digit in enumerate(digits):
+            room = np.where(left < 0, digit > 0, digit < levels - 1)
+            digits[k] = digit + np.where(room, left / float(levels) ** k, 0.0)
+            left = np.where(room, 0.0, left)
+    return np.clip(np.stack(digits, axis=2) / (levels - 1), 0.0, 1.0)

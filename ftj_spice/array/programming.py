@@ -24,10 +24,15 @@ def window(card: Card, settings: ReadSettings) -> tuple[float, float]:
     return low + settings.low * swing, low + settings.high * swing
 
 
+def level_count(card: Card, settings: ReadSettings) -> int:
+    """Returns the number of levels, whether or not cells are put on them; with `levels` 0 the card's."""
+    return settings.levels or card.levels
+
+
 def level_step(card: Card, settings: ReadSettings) -> float:
-    """Returns the distance of two levels in S; with any conductance allowed, that of the card's levels."""
+    """Returns the distance of two levels in S; with `levels` 0, that of the card's levels."""
     low, high = window(card, settings)
-    return (high - low) / ((settings.levels or card.levels) - 1)
+    return (high - low) / (level_count(card, settings) - 1)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """A tile as a circuit, and what it would give through perfect wires."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,11 +25,6 @@ def array_circuit(conductance: NDArray[np.float64], card: Card, settings: ReadSe
         settings.driver_resistance,
         settings.sense_resistance,
     )
-
-
-def without_wires(circuit: ArrayCircuit) -> ArrayCircuit:
-    """Returns a circuit with perfect wires, drivers and sense amplifiers."""
-    return replace(circuit, driven_line=Line(), sensed_line=Line(), driver_resistance=0.0, sense_resistance=0.0)
 
 
 def column_currents(

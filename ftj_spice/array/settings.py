@@ -13,10 +13,14 @@ class ReadSettings(Strict):
 
     levels: Annotated[int, Field(ge=0, le=4096)] | None = None
     """Conductance levels per cell; without it the card's. 0: any conductance, no levels (ideal)."""
+    rounded: bool = True
+    """Whether cells are put on their levels. Without it they carry any conductance, but `levels` still gives the step
+    that `verify_tolerance` counts in and the base of the slices: what the errors owe to rounding shows."""
     scheme: Literal["differential", "reference", "offset"] = "differential"
     """How a signed weight is made of conductances: `differential` (two columns per output, subtracted before the
     converter), `reference` (one column per output and one column per tile at mid conductance, subtracted after the
-    converters) or `offset` (one column per output; the offset times the sum of the inputs is subtracted digitally)."""
+    converters; mid conductance is a level only where their number is odd, and a reference cell is verified to it all
+    the same) or `offset` (one column per output; the offset times the sum of the inputs is subtracted digitally)."""
     slices: Annotated[int, Field(ge=1, le=8)] = 1
     """Groups of columns a weight's magnitude is split over, each one digit to the base of `levels`."""
     spread: Annotated[float, Field(ge=0, le=10)] = 1.0
@@ -82,7 +86,8 @@ class ReadSettings(Strict):
     """Known random inputs that the calibration reads."""
     ir_drop: Literal["none", "compensate"] = "none"
     """`compensate`: before programming, the target conductances are corrected by the share of each cell's current
-    that the wires take, found by switching one row at a time in reads of the targets."""
+    that the wires take among typical inputs, found by switching one row at a time in reads of the targets.
+    Those reads are at V_VMM: with amplitude coding and a nonlinear law it corrects too much."""
     integration_time: Annotated[float, Field(gt=1e-9, le=1)] = 10e-6
     """Time over which a conversion's column current is integrated, in s."""
     integration_capacitance: Annotated[float, Field(gt=1e-18, le=1e-6)] = 100e-15

@@ -33,7 +33,14 @@ def generate(
     engine: Annotated[
         str | None, typer.Option(help="Engine of both phases: fast, ngspice, or vacask (reads by VACASK).")
     ] = None,
-    audit: Annotated[int | None, typer.Option(help="Reads that ngspice repeats at random; 0 for none.")] = None,
+    audit: Annotated[
+        int | None,
+        typer.Option(
+            help="Random reads that ngspice repeats, and with fast samples also transients (one for every four reads); "
+            "0 for none.",
+            show_default="8",
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see ftj-spice config.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -43,6 +50,7 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON on standard output.")] = False,
 ) -> None:
     """Draw images: FTJ noise becomes latents, latents become images, every layer on simulated arrays."""
+    from ftj_spice.results.jsontext import plain
     from ftj_spice.studies.estimate import estimate
     from ftj_spice.studies.generate import generate as run
     from ftj_spice.studies.settings import engine_changes, load_settings
@@ -63,7 +71,7 @@ def generate(
         result = run(settings, out, jobs=jobs, force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]])
     m = result.metrics
     if as_json:
-        say_json(m)
+        say_json(plain(m))
     elif not quiet:
         bits = ", ".join(f"{layer['effective_bits']:.1f}" for layer in m["layers"])
         say(
@@ -73,7 +81,8 @@ def generate(
         )
         for name, audit_ in result.audits.items():
             say(f"audit of {name}: {audit_.sentence}")
-        say(f"open {out / 'report.html'}; check with: ftj-spice replay {shlex.quote(str(out))}")
+        check = f"; check with: ftj-spice replay {shlex.quote(str(out))}" if result.netlists else ""
+        say(f"open {out / 'report.html'}{check}")
     if not result.passes:
         beyond = {name: audit_ for name, audit_ in result.audits.items() if not audit_.passes}
         complain(

@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    directory: Annotated[Path, typer.Argument(help="A run directory that generate wrote.")],
+    directory: Annotated[Path, typer.Argument(help="A run directory that generate or vmm wrote.")],
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice processes side by side.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars; lines only for what differs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,

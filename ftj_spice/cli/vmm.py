@@ -1,13 +1,17 @@
 """`ftj-spice vmm`: any vector-matrix product on arrays."""
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
+
+if TYPE_CHECKING:
+    from ftj_spice.studies.vmm_estimate import Expected
 
 EPILOG = (
     "Examples:\n\n"
@@ -34,10 +38,14 @@ def vmm(
     bias: Annotated[Path | None, typer.Option(help="A .npy file of shape (outputs,).")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Run directory to write.")] = Path("ftj-vmm"),
     vectors: Annotated[int, typer.Option(help="Random input vectors where no file gives them.")] = 64,
-    engine: Annotated[str | None, typer.Option(help="Who reads the arrays: fast, ngspice or vacask.")] = None,
-    audit: Annotated[int | None, typer.Option(help="Random reads that ngspice repeats; 0 for none.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Who reads the arrays: fast, ngspice or vacask.", show_default="fast")
+    ] = None,
+    audit: Annotated[
+        int | None, typer.Option(help="Random reads that ngspice repeats; 0 for none.", show_default="8")
+    ] = None,
     budget: Annotated[bool, typer.Option(help="Make the error budget.")] = True,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", show_default="0")] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice workers side by side.")] = 1,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see ftj-spice config.")] = None,
     change: Annotated[
@@ -56,10 +64,15 @@ def vmm(
     changes = [*(change or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     settings = load_settings(config, changes)
     names = {"product": f"product ({settings.engine.read})", "budget": "error budget", "audit": "audit (ngspice)"}
+
+    def notice(expected: "Expected") -> None:
+        if expected.long and not quiet:
+            complain(expected.sentence)
+
     with progress_bars(names, quiet) as observer:
         result = run(
             weights, inputs, out, bias=bias, settings=settings, vectors=vectors, budget=budget, jobs=jobs, force=force,
-            observer=observer, command=["ftj-spice", *sys.argv[1:]],
+            observer=observer, command=["ftj-spice", *sys.argv[1:]], notice=notice,
         )  # fmt: skip
     if as_json:
         say_json(plain(result.metrics))
@@ -72,7 +85,10 @@ def vmm(
         ]
         if result.audit is not None:
             lines.append(f"audit: {result.audit.sentence}")
-        say("\n".join([*lines, f"open {out / 'report.html'}"]))
-    if not result.passes:
-        complain("the audit found a deviation beyond its limit; see the report")
+        elif settings.engine.read == "ngspice":
+            lines.append("no audit: ngspice itself read the arrays, and nothing needs one")
+        check = f"; check with: ftj-spice replay {shlex.quote(str(out))}" if result.netlists else ""
+        say("\n".join([*lines, f"open {out / 'report.html'}{check}"]))
+    if result.audit is not None and not result.passes:
+        complain(f"the audit found a deviation beyond its limit: {result.audit.sentence}; see the report")
         raise typer.Exit(1)

@@ -13,7 +13,7 @@ class Audit:
 
     Attributes:
         reads: How many reads, or samples, were compared.
-        largest: Largest deviation, in parts of `scale`.
+        largest: Largest deviation, in parts of `scale`; NaN where nothing was left to compare.
         rms: Root of the mean squared deviation, in the same unit.
         limit: Largest deviation allowed.
         engine: Simulator that it was compared with, and version.
@@ -22,6 +22,8 @@ class Audit:
         transitions: Trap transitions that were compared; 0 where there are none.
         differing: How many of them are in one engine's history only.
         values: What that simulator gave, by netlist, where it is worth keeping.
+        things: What was compared, in words.
+        share: Whether `largest` is the share of things that differ, not a deviation.
         largest_share: Share of the transitions that may differ: one, or this share of all.
     """
 
@@ -36,6 +38,8 @@ class Audit:
     differing: int = 0
     values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     largest_share: float = 1e-3
+    things: str = "reads"
+    share: bool = False
 
     @property
     def passes(self) -> bool:
@@ -46,7 +50,12 @@ class Audit:
     def sentence(self) -> str:
         """What came out, in words."""
         traps = f"; {self.differing} of {self.transitions} trap transitions differ" if self.transitions else ""
+        what = f"{self.reads} {self.things} against {self.engine}{traps}"
+        if not self.reads:
+            return f"nothing was left to compare; {what}"
+        if self.share:
+            return f"{self.largest:.2%} of them differ (allowed {self.limit:.0%}); {what}"
         return (
-            f"largest deviation {self.largest:.1e}, rms {self.rms:.1e} of 1 {self.scale} "
-            f"(allowed {self.limit:g}) over {self.reads} against {self.engine}{traps}"
+            f"largest deviation {self.largest:.1e}, rms {self.rms:.1e}, in parts of the {self.scale} "
+            f"(allowed {self.limit:g}); {what}"
         )

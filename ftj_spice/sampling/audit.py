@@ -45,7 +45,7 @@ def audit_samples(
 
     A trap's candidate event that lies within a few parts in 1e7 of its threshold may be accepted in one engine only,
     since the cells' biases differ by that much. Windows whose histories differ are counted by the transitions that
-    differ, and left out of the comparison of currents.
+    differ, and left out of the comparison of currents; where none is left, the audit does not pass.
 
     Args:
         result: Of the fast engine, with something kept.
@@ -83,15 +83,20 @@ def audit_samples(
             f"{kept.part.name}.cir": outcome.netlist for kept, outcome in zip(result.kept, outcomes, strict=True)
         },
         "values": {kept.part.name: outcome.values for kept, outcome in zip(result.kept, outcomes, strict=True)},
+        "things": "samples",
         "transitions": transitions,
         "differing": differing,
     }
     if isinstance(d, IntegratorReadout):
-        largest, rms = (float(np.max(np.abs(found))), float(np.sqrt(np.mean(found**2)))) if found.size else (0.0, 0.0)
+        # Nothing compared is nothing shown: the audit fails where every window's histories differ.
+        largest, rms = (np.nan, np.nan)
+        if found.size:
+            largest, rms = float(np.max(np.abs(found))), float(np.sqrt(np.mean(found**2)))
         return Audit(largest=largest, rms=rms, limit=LIMIT, scale="full scale of the converter", **common)
     # An instant's bit may differ by the comparator's lag: the share of sums that do is what counts.
     share = float(np.mean(found != 0))
-    return Audit(largest=share, rms=share, limit=BIT_LIMIT, scale="share of sums of bits that differ", **common)
+    scale = "share of sums of bits that differ"
+    return Audit(largest=share, rms=share, limit=BIT_LIMIT, scale=scale, share=True, **common)
 
 
 def _events(history: TrapHistory) -> set[tuple[int, float]]:

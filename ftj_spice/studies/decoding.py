@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,11 @@ from ftj_spice.array.coding import LATENT_RANGE
 from ftj_spice.array.layer import KeptRead, LayerResult, forward, read_plan
 from ftj_spice.array.mapping import ProgrammedLayer
 from ftj_spice.array.settings import ReadSettings
+from ftj_spice.common import resources
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.engines.arrays import ArrayReader
-from ftj_spice.generative.decoder import Decoder
+from ftj_spice.generative.decoder import Decoder, shipped
 from ftj_spice.generative.layers import Layer
 
 PROBES = 256
@@ -76,6 +78,20 @@ class LayerRun:
     def name(self) -> str:
         """Its name in file names and metrics."""
         return f"layer{self.number}"
+
+
+def load_decoder(name: str) -> Decoder:
+    """Returns a shipped decoder by name, or one from an .npz file.
+
+    Raises:
+        DataError: No such decoder, or a damaged file.
+    """
+    return Decoder.load(name) if name.endswith(".npz") else shipped(name)
+
+
+def decoder_path(name: str) -> Path:
+    """Returns the file of a decoder that `load_decoder` knows."""
+    return Path(name) if name.endswith(".npz") else resources.models() / "decoders" / f"{name}.npz"
 
 
 def layer_plans(decoder: Decoder, settings: ReadSettings, batch: int) -> list[list[int]]:

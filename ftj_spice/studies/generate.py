@@ -16,26 +16,25 @@ from numpy.typing import NDArray
 from ftj_spice.array.audit import LIMIT as READ_LIMIT
 from ftj_spice.array.audit import audit_reads, draw_reads, pick_reads, read_netlists
 from ftj_spice.array.layer import KeptRead
-from ftj_spice.common import resources
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.arrays import ArrayReader
 from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.ngspice.arrays import NgspiceReader
 from ftj_spice.engines.readers import open_reader
-from ftj_spice.generative.decoder import Decoder, shipped
 from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.audit import audit_samples, draw_parts
 from ftj_spice.sampling.phase import SampleResult, sample
-from ftj_spice.studies.decoding import LayerRun, decode, layer_plans
+from ftj_spice.studies.decoding import LayerRun, decode, decoder_path, layer_plans, load_decoder
+from ftj_spice.studies.estimate import READS_PER_TRANSIENT, check_images, layer_shapes
 from ftj_spice.studies.generate_files import write_run
 from ftj_spice.studies.generate_metrics import metrics_of
 from ftj_spice.studies.observer import Observer, part_of, silent
+from ftj_spice.studies.readtime import ReadTimes, audit_time
 from ftj_spice.studies.settings import RunSettings, check_jobs
 
-READS_PER_TRANSIENT = 4
-"""Audited reads for which one transient of the sample phase is audited."""
+__all__ = ["GenerateResult", "decoder_path", "generate", "load_decoder"]
 
 
 @dataclass(frozen=True)
@@ -80,20 +79,6 @@ class GenerateResult:
         return all(audit.passes for audit in self.audits.values())
 
 
-def load_decoder(name: str) -> Decoder:
-    """Returns a shipped decoder by name, or one from an .npz file.
-
-    Raises:
-        DataError: No such decoder, or a damaged file.
-    """
-    return Decoder.load(name) if name.endswith(".npz") else shipped(name)
-
-
-def decoder_path(name: str) -> Path:
-    """Returns the file of a decoder that `load_decoder` knows."""
-    return Path(name) if name.endswith(".npz") else resources.models() / "decoders" / f"{name}.npz"
-
-
 def generate(
     settings: RunSettings | None = None,
     out: str | Path | None = None,
@@ -135,11 +120,16 @@ def generate(
 def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch) -> GenerateResult:
     card = load_card(settings.card)
     decoder = load_decoder(settings.decoder)
+    check_images(decoder, settings.samples)
     drawn = draw_reads(layer_plans(decoder, settings.read, settings.samples), settings.audit, settings.seed)
     with ExitStack() as stack:
         engine = stack.enter_context(NgspiceEngine(jobs, settings.engine.time_limit))
         with watch("start"):
             features = engine.features() if _needs_ngspice(settings) else {}
+            if settings.audit and settings.engine.read != "ngspice":
+                times = ReadTimes(card, settings.read, bool(features["klu"]))
+                shapes = layer_shapes(decoder, settings.read)
+                audit_time(shapes, drawn, settings.audit, times, jobs).check(settings.engine.time_limit)
             reader = stack.enter_context(_reader(settings, jobs, engine))
         with watch("sample"):
             sampling = _sample(settings, card, decoder.latent_dim, engine, observer)
@@ -194,7 +184,7 @@ def _needs_ngspice(settings: RunSettings) -> bool:
 def _reader(settings: RunSettings, jobs: int, engine: NgspiceEngine) -> ArrayReader:
     """Returns the read phase's reader; ngspice shares the workers of the sample phase."""
     if settings.engine.read == "ngspice":
-        return NgspiceReader(engine)
+        return NgspiceReader(engine, time_limit=settings.engine.time_limit)
     return open_reader(settings.engine.read, jobs=jobs, time_limit=settings.engine.time_limit)
 
 
@@ -225,5 +215,6 @@ def _audits(
     if sampling.kept:
         audits["samples"] = audit_samples(sampling, settings.sample, engine, part_of(observer, "audit of samples"))
     if kept and settings.engine.read != "ngspice":
-        audits["reads"] = audit_reads(kept, NgspiceReader(engine), READ_LIMIT, part_of(observer, "audit of reads"))
+        reader = NgspiceReader(engine, time_limit=settings.engine.time_limit)
+        audits["reads"] = audit_reads(kept, reader, READ_LIMIT, part_of(observer, "audit of reads"))
     return audits

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ftj_spice.array.audit import by_tile, joint_drive
+from ftj_spice.array.audit import Kept, by_tile, joint_drive
+from ftj_spice.array.layer import KeptRead
 from ftj_spice.common.rawfile import write_raw
 from ftj_spice.results.datasets import Variable, write_dataset
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_file, sha256_text
@@ -87,7 +88,17 @@ def _columns(result: "GenerateResult") -> dict[str, Variable]:
             (f"{layer.name}_row", f"{layer.name}_column"), layer.conductance,
             {"units": "S", "long_name": f"conductances of layer {layer.number} at V_VMM, tiles side by side"},
         )  # fmt: skip
-    for name, reads in by_tile(result.kept).items():
+    return variables | read_columns(result.kept)
+
+
+def read_columns(kept: Kept | Sequence[KeptRead]) -> dict[str, Variable]:
+    """Returns what reads were driven with and gave, labelled by tile; `replay` compares with it.
+
+    Args:
+        kept: Reads, or reads by layer.
+    """
+    variables: dict[str, Variable] = {}
+    for name, reads in by_tile(kept).items():
         drive = joint_drive(reads)
         read, line, column, unit = (f"{axis}_of_{name}" for axis in ("read", "line", "column", "unit"))
         variables |= {

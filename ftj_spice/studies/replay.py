@@ -62,7 +62,7 @@ SAMPLE_LIMIT = 2e-4
 BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""
 
-_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_layer\d+_tile\d+\.cir")
+_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_(?:layer\d+_)?tile\d+\.cir")
 _TITLE = "* ftj-spice: "
 _ELEMENTS = frozenset("bcfirsv")
 _CARDS = frozenset({".dc", ".end", ".meas", ".model", ".options", ".print", ".save", ".tran"})
@@ -73,7 +73,7 @@ def replay(directory: str | Path, *, jobs: int = 1, observer: Observer = silent)
     """Runs every netlist of a run directory again and compares.
 
     Args:
-        directory: A directory that `generate` wrote.
+        directory: A directory that `generate` or `vmm` wrote.
         jobs: ngspice processes side by side.
         observer: Told about progress.
 
@@ -112,14 +112,14 @@ class _Run:
         netlists: SHA-256 by file name, in the names' order.
         stored: The arrays of `columns.h5`.
         settings: Settings of the run.
-        digitiser: What turned the sampling array's currents into codes.
+        digitiser: What turned the sampling array's currents into codes; none without netlists of that phase.
     """
 
     directory: Path
     netlists: dict[str, str]
     stored: Any
     settings: RunSettings
-    digitiser: Digitiser
+    digitiser: Digitiser | None
 
     @classmethod
     def open(cls, directory: Path) -> "_Run":
@@ -131,18 +131,21 @@ class _Run:
         except OSError as error:
             raise DataError(f"{directory} is not a run directory: can't read {path.name}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise DataError(f"{path} is not the manifest of a generate run") from None
+            raise DataError(f"{path} is not the manifest of a run") from None
         strange = [name for name in netlists if not _NAME.fullmatch(name)]
-        if strange or not netlists:
-            raise DataError(
-                f"{path} names {f'a netlist {strange[0]!r} that no run writes' if strange else 'no netlists'}"
-            )
+        if not netlists:
+            raise DataError(f"{directory}: this run has no netlists to replay")
+        if strange:
+            raise DataError(f"{path} names a netlist {strange[0]!r} that generate and vmm don't write")
         settings = RunSettings.parse(given, str(path))
         card = Card.parse(card_data, f"{path}: card")
         stored = read_dataset(directory / "columns.h5")
-        columns = _array(stored, "sample_value", 2, directory).shape[1]
-        array = SamplingArray.draw(card, settings.sample, columns, settings.seed)
-        return cls(directory, netlists, stored, settings, make_digitiser(settings.sample, array, settings.seed))
+        digitiser = None
+        if any(name.startswith("sample_") for name in netlists):
+            columns = _array(stored, "sample_value", 2, directory).shape[1]
+            array = SamplingArray.draw(card, settings.sample, columns, settings.seed)
+            digitiser = make_digitiser(settings.sample, array, settings.seed)
+        return cls(directory, netlists, stored, settings, digitiser)
 
     def check(self, name: str, processes: "_Processes") -> Replay:
         """Runs one netlist and compares."""
@@ -158,12 +161,13 @@ class _Run:
         _refuse_commands(text, path)
         vectors = processes.simulate(text, path)
         try:
-            compare = self._compare_sample if name.startswith("sample_") else self._compare_read
-            return compare(name, vectors)
+            if self.digitiser is not None and name.startswith("sample_"):
+                return self._compare_sample(name, vectors, self.digitiser)
+            return self._compare_read(name, vectors)
         except KeyError as error:
             raise DataError(f"{path} does not belong to this run: it gives no vector {error}") from None
 
-    def _compare_sample(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
+    def _compare_sample(self, name: str, vectors: dict[str, NDArray[np.float64]], digitiser: Digitiser) -> Replay:
         expected = _array(self.stored, "sample_value", 2, self.directory)
         columns = expected.shape[1]
         where, chunk = name.removeprefix("sample_").removesuffix(".cir").split("_")
@@ -181,9 +185,9 @@ class _Run:
         if not expected.size:
             raise DataError(f"{name} is of samples that columns.h5 does not hold")
         outputs = np.stack([vectors[f"v(out{k})"] for k in range(len(own))], axis=1)
-        values = self.digitiser.values(vectors["time"], outputs, own, len(expected))
+        values = digitiser.values(vectors["time"], outputs, own, len(expected))
         if self.settings.sample.digitiser == "integrator":
-            sigma = np.sqrt(self.digitiser.moments.variance[own])
+            sigma = np.sqrt(digitiser.moments.variance[own])
             deviation = float(np.max(np.abs(values - expected) / sigma))
             return Replay(
                 name, "window-averaged column current", values.size, deviation, "standard deviation", SAMPLE_LIMIT

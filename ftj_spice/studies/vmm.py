@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftj_spice.array.audit import audit_reads, draw_reads, pick_reads
+from ftj_spice.array.audit import audit_reads, draw_reads, pick_reads, read_netlists
 from ftj_spice.array.budget import Budget, error_budget
-from ftj_spice.array.layer import LayerResult, forward, read_plan
+from ftj_spice.array.layer import KeptRead, LayerResult, forward
 from ftj_spice.array.reading import array_circuit
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.array.sums import SumError, sum_errors
@@ -21,20 +21,20 @@ from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.arrays import ArrayReader
 from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.readers import open_reader
+from ftj_spice.results.datasets import write_dataset
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.plots.budget import error_budget as budget_figure
 from ftj_spice.results.plots.style import save_figure
 from ftj_spice.results.rundir import RunDirectory
+from ftj_spice.studies.generate_files import read_columns
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.settings import RunSettings, check_jobs
+from ftj_spice.studies.vmm_estimate import FEWER, PATTERNS, Expected, expect, plan_of
 from ftj_spice.studies.vmm_problem import Problem, load_problem
 from ftj_spice.studies.vmm_report import render_vmm_report
 
 VECTORS = 64
 """Random input vectors where no file gives them."""
-PATTERNS = {"fast": 1000}
-"""Input patterns of the sum error, by engine; `FEWER` for slow ones."""
-FEWER = 50
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class VmmResult:
         sums: Errors of the first tile's column sums against its cells read one by one, through its wires
             (`circuit`) and with the noise of the read-out on top (`with_noise`).
         audit: Comparison of some of the reads with ngspice, where another engine made them.
+        kept: Reads that were audited, or whose netlists are kept.
+        netlists: Their netlists by file name.
         metrics: Figures of the run, as in `metrics.json`.
         card: The device card.
         settings: Settings of the run.
@@ -59,6 +61,8 @@ class VmmResult:
     budget: Budget | None
     sums: dict[str, SumError]
     audit: Audit | None
+    kept: tuple[KeptRead, ...]
+    netlists: dict[str, str]
     metrics: dict[str, Any]
     card: Card
     settings: RunSettings
@@ -93,10 +97,13 @@ def vmm(
     force: bool = False,
     observer: Observer = silent,
     command: Sequence[str] = (),
+    notice: Callable[[Expected], None] | None = None,
 ) -> VmmResult:
     """Multiplies on arrays and says where the error comes from.
 
-    An audit beyond its limit is not an error: the result, `metrics.json` and the report say so (`passes`).
+    An audit beyond its limit is not an error: the result, `metrics.json` and the report say so (`passes`). Converters'
+    ranges, calibration and the full scale that errors are relative to come from typical inputs drawn from the seed, of
+    the same scale and sign as `inputs` but none of them (`vmm_problem.like`; for a decoder's layer activations).
 
     Args:
         weights: A .npy file of shape `(inputs, outputs)`, or `DECODER:LAYER`, such as `mnist:2`.
@@ -111,6 +118,7 @@ def vmm(
         force: Replaces an existing run directory.
         observer: Told about progress.
         command: The command line, for the manifest.
+        notice: Told how long it may take, before it starts.
 
     Raises:
         FtjSpiceError: Settings, files, simulation or output; the subclass and its sentence say what.
@@ -127,6 +135,10 @@ def vmm(
         settings.read,
         settings.engine.read,
     )
+    expected = expect(problem, card, settings, budget, jobs)
+    expected.audit.check(settings.engine.time_limit)
+    if notice is not None:
+        notice(expected)
     watch = Stopwatch()
     if out is None:
         return _run(problem, card, settings, budget, jobs, observer, watch)
@@ -141,16 +153,8 @@ def _run(
     problem: Problem, card: Card, settings: RunSettings, budget: bool, jobs: int, observer: Observer, watch: Stopwatch
 ) -> VmmResult:
     engine = settings.engine.read
-    audited = settings.audit if engine != "ngspice" else 0
-    bias = problem.bias is not None
-    plan = read_plan(
-        len(problem.inputs),
-        (problem.weights.shape[0], problem.weights.shape[1]),
-        settings.read,
-        signed=problem.signed,
-        bias=bias,
-    )
-    drawn = draw_reads([plan], audited, settings.seed)[0]
+    audited = engine != "ngspice" and settings.audit > 0
+    drawn = draw_reads([plan_of(problem, settings.read)], settings.audit, settings.seed)[0]
     lines: Budget | None = None
     audit: Audit | None = None
     with ExitStack() as stack:
@@ -171,15 +175,18 @@ def _run(
         if budget:
             with watch("budget"):
                 lines = error_budget(settings.read, layer, product)
+        kept = pick_reads({"vmm": layer.kept}, {"vmm": drawn}, settings.audit).get("vmm", [])
         if audited:
             with watch("audit"):
-                audit = _audit(layer, drawn, settings, jobs, stack, observer)
+                audit = _audit(kept, settings, jobs, stack, observer)
     return VmmResult(
         problem=problem,
         layer=replace(layer, kept=()),
         budget=lines,
         sums=sums,
         audit=audit,
+        kept=tuple(kept),
+        netlists=read_netlists(kept),
         metrics=_metrics(problem, layer, lines, sums, audit),
         card=card,
         settings=settings,
@@ -203,16 +210,14 @@ def _sums(layer: LayerResult, card: Card, settings: RunSettings, reader: ArrayRe
 
 
 def _audit(
-    layer: LayerResult,
-    drawn: Sequence[tuple[int, int]],
+    kept: Sequence[KeptRead],
     settings: RunSettings,
     jobs: int,
     stack: ExitStack,
     observer: Observer,
 ) -> Audit:
-    picked = pick_reads({"vmm": layer.kept}, {"vmm": drawn}, settings.audit)
     ngspice = stack.enter_context(open_reader("ngspice", jobs=jobs, time_limit=settings.engine.time_limit))
-    return audit_reads(picked["vmm"], ngspice, progress=part_of(observer, "audit"))
+    return audit_reads(kept, ngspice, progress=part_of(observer, "audit"))
 
 
 def _metrics(
@@ -280,8 +285,9 @@ def _write(run: RunDirectory, result: VmmResult, watch: Stopwatch, command: Sequ
         run.write_text("budget.csv", table.getvalue())
         run.write_json("budget.json", result.metrics["budget"])
         save_figure(run.file("budget.svg"), figure_of(result.budget))
-    netlists = dict(result.audit.netlists) if result.audit else {}
-    for name, text in netlists.items():
+    if result.kept:
+        write_dataset(run.file("columns.h5"), read_columns(result.kept), {"read": result.layer.engine})
+    for name, text in result.netlists.items():
         run.write_text(f"netlists/{name}", text)
     run.write_json("metrics.json", result.metrics)
     run.write_text("report.html", render_vmm_report(result, watch.durations))
@@ -291,7 +297,7 @@ def _write(run: RunDirectory, result: VmmResult, watch: Stopwatch, command: Sequ
             [word.encode("utf-8", "backslashreplace").decode() for word in command],
             result.settings.model_dump(include={"seed", "card", "audit", "read", "engine"}),
             result.settings.seed,
-            {name: sha256_text(text) for name, text in netlists.items()},
+            {name: sha256_text(text) for name, text in result.netlists.items()},
             watch.durations,
             {"name": result.settings.engine.read, "version": result.layer.engine},
             {"card": result.card.model_dump(exclude={"provenance"}), "product": result.metrics["product"]},

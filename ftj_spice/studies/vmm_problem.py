@@ -1,4 +1,9 @@
-"""What `vmm` multiplies: weights and inputs from files, or a layer of a decoder with its own activations."""
+"""What `vmm` multiplies: weights and inputs from files, or a layer of a decoder with its own activations.
+
+Converters' ranges, calibration and the full scale of the outputs come from typical inputs that are drawn from a seed
+and never measured: activations of random latents for a decoder's layer, else normal inputs of the same scale and sign
+as those that are multiplied (`like`). Only the full scale of the inputs' coding is that of the inputs themselves.
+"""
 
 import os
 from dataclasses import dataclass
@@ -19,6 +24,8 @@ LARGEST_MAGNITUDE = 1e100
 """Of weights, biases and inputs: the squares of sums of more don't fit into a number."""
 LONGEST = 86_400.0
 """Seconds that a product may take by estimate."""
+ENOUGH = 16
+"""Input vectors from which on each input has a mean and a standard deviation of its own in `like`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Problem:
         bias: Shape `(outputs,)`, or none.
         full_scale: Full scale of the inputs' coding.
         signed: Whether inputs can be negative.
-        probes: Typical inputs, shape `(vectors, inputs)`.
+        probes: Typical inputs, shape `(vectors, inputs)`; none of them is multiplied.
         source: What it is, in words.
     """
 
@@ -90,7 +97,30 @@ def load_problem(
             raise DataError(f"{bias}: the bias must have shape ({w.shape[1]},) to fit the weights, not {found.shape}")
         b = _finite(found, str(bias))
     signed = bool((x < 0).any())
-    return Problem(w, x, b, full_scale_of(x, settings, signed), signed, x[:PROBES], Path(weights).name)
+    return Problem(w, x, b, full_scale_of(x, settings, signed), signed, like(x, signed, seed), Path(weights).name)
+
+
+def like(inputs: NDArray[np.float64], signed: bool, seed: int) -> NDArray[np.float64]:
+    """Returns random inputs of the scale and sign of some others, shape `(PROBES, inputs)`.
+
+    They are normal, with each input's mean and standard deviation over the vectors; with fewer than `ENOUGH` vectors,
+    or where all are the same, with the mean and standard deviation of all values. Should these be all the same, too,
+    their magnitude is the standard deviation, and 1 if they are 0.
+
+    Args:
+        inputs: Shape `(batch, inputs)`.
+        signed: Whether inputs can be negative; if not, negative draws become 0.
+        seed: The run's seed.
+    """
+    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
+    negligible = 1e-9 * float(np.max(np.abs(inputs)))
+    if len(inputs) < ENOUGH or (deviation <= negligible).all():
+        mean, deviation = inputs.mean(), inputs.std()
+        if deviation <= negligible:
+            deviation = abs(mean) or 1.0
+    draws = generator(seed, "vmm-probes").standard_normal((PROBES, inputs.shape[1]))
+    drawn = mean + deviation * draws
+    return drawn if signed else np.maximum(drawn, 0.0)
 
 
 def _layer(
@@ -123,8 +153,8 @@ def _layer(
             )
         check_reach(_shape(matrix), len(found), settings, engine)
         x = _finite(found, str(inputs))
-    full_scale = LATENT_RANGE if place == 0 else full_scale_of(probes, settings, False)
     signed = place == 0 or bool((x < 0).any())
+    full_scale = LATENT_RANGE if place == 0 else full_scale_of(probes, settings, signed)
     return Problem(matrix, x, bias if np.any(bias) else None, full_scale, signed, probes, f"{name}, layer {number}")
 
 

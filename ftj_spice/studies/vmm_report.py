@@ -75,9 +75,15 @@ def _product(report: Report, result: "VmmResult") -> None:
                 quantity="output",
             ),
             "Outputs through the arrays against the exact product of unquantised inputs and weights. Full scale: 8 "
-            "standard deviations of an exact output; effective bits: log2 of it over sqrt(12) times the rms error.",
+            "standard deviations of an exact output with typical inputs; effective bits: log2 of it over sqrt(12) "
+            "times the rms error.",
             "Scatter of simulated against exact outputs, and the error's histogram",
         )
+    report.note(
+        "Typical inputs set the converters' ranges, what calibration reads and the full scale. They are drawn from the "
+        "seed, with the scale and sign of the inputs (for a decoder's layer: activations of random latents); none of "
+        "them is an input that is measured here."
+    )
     report.figure(
         array_map(layer.layer.tiles[0].conductance[:LARGEST_MAP, :LARGEST_MAP], "Tile 0"),
         "Programmed conductances of the first tile.",

@@ -66,6 +66,40 @@ def test_each_line_is_its_own_imperfection(perfect, fast):
     assert rows[0]["relative_to_full_scale"] == rows[0]["rms_error"] / verified.full_scale
 
 
+@pytest.mark.parametrize(
+    ("levels", "slices"), [(4, 1), (8, 1), (64, 1), (4, 2), (4, 3), (3, 2), (64, 2)]
+)  # fmt: skip
+def test_lines_keep_the_levels_of_the_run(levels, slices, perfect):
+    """Not the card's 16: a line is what its imperfection does to the very same run with all else switched off."""
+    settings = ReadSettings(
+        **QUIET | {"noise": True}, levels=levels, slices=slices, clip_percentile=100.0, input_bits=12
+    )
+    lines = {entry.name: entry.error for entry in _budget(settings, perfect)[0].contributions}
+    x, w = _problem()
+
+    def real(**change):
+        one = settings.model_copy(update={"noise": False, "verify_tolerance": 0.0} | change)
+        return forward(x, w, None, CARD, one, seed=3, reader=perfect).outputs
+
+    def rms(error):
+        return float(np.sqrt(np.mean(error**2)))
+
+    # Cells at the lowest level can't be verified to conductances below 0, which more cells reach after rounding.
+    assert lines["programming"] == pytest.approx(rms(real(verify_tolerance=0.25) - real()), rel=0.03)
+    # Shot noise goes with the cells' conductances: the digits', not the weights', where there are slices.
+    assert lines["noise"] == pytest.approx(rms(real(noise=True) - real()), rel=0.01)
+    assert lines["weights"] == pytest.approx(rms(real() - real(rounded=False)), rel=1e-9)
+
+
+def test_rounding_errors_fall_with_the_levels_and_so_do_those_of_verifying(perfect):
+    few, many = (
+        {entry.name: entry.error for entry in _budget(ReadSettings(**QUIET, levels=n), perfect)[0].contributions}
+        for n in (4, 64)
+    )
+    # Both are uniform in parts of a step, 21 times smaller.
+    assert few["programming"] / many["programming"] == pytest.approx(63 / 3, rel=0.05)
+
+
 def test_the_law_shows_with_amplitude_coding_through_perfect_wires(perfect):
     lines = {
         entry.name: entry.error

@@ -45,6 +45,21 @@ def test_weights_come_back_to_rounding_without_levels(weights, layout, card):
 
 
 @PROPERTY
+@given(WEIGHTS, LAYOUTS, st.integers(2, 17))
+def test_without_rounding_digits_stay_and_weights_come_back(weights, layout, levels):
+    read = ReadSettings(levels=levels, verify_tolerance=0.0, clip_percentile=100.0, **layout)
+    exact = map_weights(weights, CARD, read.model_copy(update={"rounded": False}))
+    rounded = map_weights(weights, CARD, read)
+    largest = np.abs(weights).max(axis=0)
+    assert (np.abs(exact.weights() - weights) <= 1e-12 * largest + 1e-300).all()
+    np.testing.assert_array_equal(exact.layout.factors, rounded.layout.factors)
+    low, high = window(CARD, read)
+    for one, other in zip(exact.tiles, rounded.tiles, strict=True):
+        assert one.conductance.min() >= low and one.conductance.max() <= high * (1 + 1e-12)
+        assert np.abs(one.conductance - other.conductance).max() <= 0.5 * level_step(CARD, read) * (1 + 1e-9)
+
+
+@PROPERTY
 @given(st.data(), LAYOUTS, st.integers(2, 17))
 def test_weights_on_levels_come_back_to_rounding(data, layout, levels):
     whole = levels ** layout["slices"] - 1

@@ -116,10 +116,10 @@ def change(run: Path, **fields: object) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"netlists": {}}, "names no netlists"),
+        ({"netlists": {}}, "run: this run has no netlists to replay"),
         ({"netlists": {"../../x.cir": "0"}}, "names a netlist '../../x.cir' that no run writes"),
         ({"netlists": {"sample_x.cir": "0"}}, "names a netlist"),
-        ({"netlists": []}, "is not the manifest of a generate run"),
+        ({"netlists": []}, "is not the manifest of a run"),
         ({"settings": {"samples": 0}}, "'samples'"),
         ({"settings": 3}, "manifest.json"),
         ({"card": {}}, "manifest.json: card"),
@@ -137,7 +137,7 @@ def test_damaged_run(call, copy):
     (copy / "columns.h5").unlink()
     assert "columns.h5: no such file" in call("replay", "run", "--quiet").sentence()
     (copy / "manifest.json").write_text("{")
-    assert "is not the manifest of a generate run" in call("replay", "run", "--quiet").sentence()
+    assert "is not the manifest of a run" in call("replay", "run", "--quiet").sentence()
 
 
 def test_netlist_of_another_run(call, copy):

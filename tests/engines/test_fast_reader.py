@@ -34,12 +34,29 @@ def test_bits_on_weak_cells_take_the_transfer_path(law, ends):
     )
     drive = circuit.drive_rows(0.5 * rng.integers(0, 2, (600, 32)).astype(float))
     result = FastReader().read(circuit, drive)
-    assert result.methods == {"transfer": 600}
+    assert result.methods["transfer"] >= 0.8 * 600
     some = drive.take(slice(5, 600, 97))
     exact = DIRECT.read(circuit, some).currents
     assert np.abs(result.currents[5::97] - exact).max() <= 1e-7 * np.abs(exact).max()
     first_order = card_cells.current(some.lines[0][:, None]).sum(axis=0)
     assert np.abs(first_order - exact[0]).max() > 1e-7 * np.abs(exact).max()  # the wires were not nothing
+
+
+@pytest.mark.parametrize(("rows", "ohm"), [(32, 2.0), (128, 20.0), (256, 10.0)])
+def test_rare_coherent_patterns_do_not_slip_through(rows, ohm):
+    """All rows of one end on: what the response leaves out is up to 200 times what scattered rows show."""
+    rng = np.random.default_rng(rows)
+    circuit = ArrayCircuit(cells("sinh", rng.uniform(4e-12, 2e-10, (rows, 8))), "crossbar", Line(ohm), Line(ohm))
+    bits = (rng.random((2000, rows)) < 0.3).astype(float)
+    for read, on in ((7, slice(rows // 2)), (333, slice(rows // 2, None)), (1001, slice(-rows // 4, None))):
+        bits[read] = 0.0
+        bits[read, on] = 1.0
+    drive = circuit.drive_rows(0.5 * bits)
+    result = FastReader().read(circuit, drive)
+    assert result.methods["transfer"] >= 1600
+    exact = FastReader(method="relaxation", tolerance=1e-12).read(circuit, drive).currents
+    error = np.abs(result.currents - exact).max(axis=1) / np.abs(exact).max(axis=1)
+    assert error.max() <= 1e-7
 
 
 def test_bits_on_strong_cells_do_not():

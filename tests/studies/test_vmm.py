@@ -13,7 +13,7 @@ from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.generative.decoder import shipped
 from ftj_spice.studies.settings import load_settings
 from ftj_spice.studies.vmm import vmm
-from ftj_spice.studies.vmm_problem import estimate, load_problem
+from ftj_spice.studies.vmm_problem import ENOUGH, estimate, like, load_problem
 
 CARD = ftj.load_card("hzo_mfis_nominal")
 IDEAL = ("read.levels=0", "read.verify_tolerance=0", "read.clip_percentile=100", "read.adc_bits=0", "read.noise=false",
@@ -231,3 +231,50 @@ def test_inputs_that_are_never_negative_take_one_phase(files):
     np.save(folder / "X.npy", np.abs(arrays["X"]))
     one = _vmm(files, "read.input_bits=4")
     assert not one.problem.signed and one.layer.reads == 12 * 4
+
+
+@pytest.mark.parametrize("vectors", [1, 40])
+def test_probes_are_none_of_the_inputs_but_like_them(vectors):
+    rng = np.random.default_rng(0)
+    x = 3.0 + 0.5 * rng.normal(size=(vectors, 200)) * np.linspace(0.5, 1.5, 200)
+    probes = like(x, False, 0)
+    assert not np.isin(x, probes).any() and (like(x, False, 0) == probes).all() and (like(x, False, 1) != probes).any()
+    assert probes.min() >= 0.0 and probes.mean() == pytest.approx(3.0, abs=0.15)  # over 200 inputs: four deviations
+    assert probes.std() == pytest.approx(x.std(), rel=0.1)
+    # With enough vectors each input has a scale of its own.
+    spread = probes.std(axis=0)
+    assert (spread[100:].mean() > 1.4 * spread[:100].mean()) == (vectors >= ENOUGH)
+    assert (like(x - 3.0, True, 0) < 0).any() and (like(np.abs(x - 3.0), False, 0) == 0).any()
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-3, -2.0])
+def test_inputs_that_are_all_the_same_have_probes_that_differ(value):
+    for vectors in (1, 40):
+        probes = like(np.full((vectors, 3), value), value < 0, 0)
+        assert probes.std() == pytest.approx(abs(value) or 0.6, rel=0.5)
+
+
+@pytest.mark.parametrize("x", [np.random.default_rng(3).normal(size=(1, 9)), np.ones((1, 9))], ids=["random", "ones"])
+def test_one_vector_has_relative_errors(x, files):
+    folder, _ = files
+    np.save(folder / "X.npy", x)
+    result = _vmm(files, budget=True)
+    assert 1 < result.layer.effective_bits < 8 and result.layer.full_scale > 0
+    assert all(np.isfinite(row["relative_to_full_scale"]) for row in result.budget.rows())
+    # The converters' steps are not fitted to this one vector: the error is as large as that of other vectors.
+    converter = {entry.name: entry.error for entry in result.budget.contributions}["converter"]
+    np.save(folder / "X.npy", like(x, bool((x < 0).any()), 8))
+    many = {entry.name: entry.error for entry in _vmm(files, budget=True).budget.contributions}["converter"]
+    assert 0.3 < converter / many < 3
+
+
+def test_a_hidden_layers_own_inputs_can_be_negative(tmp_path):
+    x = np.random.default_rng(0).normal(size=(3, shipped("mnist").layers[1].matrix.shape[0]))
+    for name, inputs in (("both", x), ("positive", np.abs(x))):
+        np.save(tmp_path / f"{name}.npy", inputs)
+        read = load_settings().read
+        problem = load_problem("mnist:2", tmp_path / f"{name}.npy", None, 1, 0, read, "fast")
+        assert problem.signed == (name == "both")
+        # The largest activation is the largest code, whether or not a bit goes to the sign.
+        coding = make_coding(read, CARD, problem.signed, problem.full_scale)
+        assert coding.largest * coding.step == pytest.approx(problem.probes.max())

@@ -43,6 +43,9 @@ _SWEEPS = 150
 _IMBALANCE = 1e-6  # of a column, relative to the largest current; agreement is far better, this finds failures
 _UNIT_TOLERANCE = 1e-13  # V per volt, for transfer matrices
 _CHECKED = LANES  # reads that decide whether the transfer path holds
+_FEW = 0.2  # share of a batch that may be left to relaxation
+_SPREAD = 3.0  # how much more a read may err than another of the same coherence
+_TINY = 1e-300
 _WORTH = 32  # reads per checked read from which on trying it is worth while
 _BLOCKS = 4  # blocks a thread takes at a time
 _LONGEST_DIRECT = 3600.0  # s
@@ -54,7 +57,8 @@ class FastReader:
     `auto` takes, for each batch, the cheapest way that is exact enough:
 
     - *transfer*: one matrix product, where the cells are linear, or where all inputs are 0 or one voltage and eight
-      reads of the batch (the densest and evenly spaced ones) agree with full solves to `TRANSFER_LIMIT`;
+      reads of the batch (evenly spaced ones, the densest, and those most coherent along the columns) agree with full
+      solves to `TRANSFER_LIMIT`; reads whose coherence makes them doubtful are relaxed;
     - *relaxation*: alternating line solves, to `tolerance` in every node voltage, with the bound on the error computed;
     - *direct*: sparse Newton on all nodes, for reads whose relaxation does not converge. It is counted in
       `ReadResult.methods` and named in its status.
@@ -203,17 +207,30 @@ class FastReader:
         if not candidates:
             return None
         lit = np.count_nonzero(awake.sources, axis=1)
-        checked = np.unique(
-            np.append(np.linspace(0, len(live) - 1, _CHECKED - 2).astype(np.int64), [lit.argmax(), lit.argmin()])
-        )
-        part = awake.take(checked)
-        exact = self._by_relaxation(part, None).currents
+        even = np.linspace(0, len(live) - 1, _CHECKED // 2).astype(np.int64)
         for response in candidates:
-            error = np.abs(response.currents(part.sources) - exact).max(axis=1)
-            if np.all(error <= TRANSFER_LIMIT * np.abs(exact).max(axis=1)):
-                currents = np.zeros((count, wiring.shape[1]))
-                currents[live] = response.currents(awake.sources)
-                return ReadResult(currents, VERSION, methods={"transfer": count})
+            coherence = response.coherence(awake.sources, self._executor())
+            worst = np.argsort(-coherence, kind="stable")[: _CHECKED // 2]
+            checked = np.unique(np.concatenate([even, worst, [lit.argmax(), lit.argmin()]]))
+            part = awake.take(checked)
+            exact = self._by_relaxation(part, None).currents
+            error = np.abs(response.currents(part.sources, None) - exact).max(axis=1)
+            bad = error > TRANSFER_LIMIT * np.abs(exact).max(axis=1)
+            if bad[np.isin(checked, even)].any():
+                continue
+            found = response.currents(awake.sources, self._executor())
+            # Errors grow with the coherence: what the most coherent reads show holds for all others.
+            top = np.isin(checked, worst)
+            most = float(np.max(error[top] / np.maximum(coherence[checked[top]], _TINY)))
+            left = np.flatnonzero(_SPREAD * most * coherence > TRANSFER_LIMIT * np.abs(found).max(axis=1))
+            if len(left) > _FEW * len(live):
+                continue
+            if len(left):
+                found[left] = self._by_relaxation(awake.take(left), None).currents
+            currents = np.zeros((count, wiring.shape[1]))
+            currents[live] = found
+            methods = {"transfer": count - len(left), "relaxation": len(left)}
+            return ReadResult(currents, VERSION, methods={k: n for k, n in methods.items() if n})
         return None
 
     def _linear(self, wiring: Wiring) -> ReadResult | None:

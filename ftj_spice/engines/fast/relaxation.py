@@ -35,7 +35,7 @@ def _steepest(law, p, strength, share, voltage, slopes):  # pragma: no cover - c
             if law == PHYSICAL or (i == 0 and j == 0):
                 s, h = (strength[i, j], share[i, j]) if law == PHYSICAL else (1.0, 0.0)
                 slope = 0.0
-                for v in (0.0, voltage):
+                for v in (0.0, voltage, -voltage):
                     slope = max(slope, junction(law, p, s, h, v)[1])
             slopes[i, j] = slope if law == PHYSICAL else slope * strength[i, j]
 

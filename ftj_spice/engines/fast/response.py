@@ -15,6 +15,7 @@ and what they leave is taken at the inputs' mean.
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -26,7 +27,9 @@ from ftj_spice.engines.fast.laws import junction_current
 from ftj_spice.engines.fast.wiring import Lines, Wiring
 
 Matrix = NDArray[np.float64]
-MODES = (0, 1, 3)
+WATCHED = 8
+"""How many of the eigenvectors that are left out tell a coherent read."""
+MODES = (0, 1, 3, 8)
 """Numbers of eigenvectors that are tried."""
 _ROOM = 0.3  # of what second-order drops may make of the limit before a try is worth while
 PART = 2048
@@ -71,6 +74,8 @@ class Response:
         constant: Shape `(columns,)`.
         left: Shape `(modes, rows, columns)`.
         right: The same.
+        mean: Share of bits that are on in the batch that this was made for.
+        watched: The next eigenvectors, which are left out, times the roots of their values, shape `(rows, modes)`.
     """
 
     voltage: float
@@ -78,6 +83,17 @@ class Response:
     constant: Matrix
     left: Matrix
     right: Matrix
+    mean: float
+    watched: Matrix
+
+    def coherence(self, sources: Matrix, pool: Executor | None) -> Matrix:
+        """Returns for each read how much of what is left out it excites, shape `(batch,)`, in ohm.
+
+        What is left out is a quadratic form of a read's bits less their mean. It is small for scattered patterns and
+        large for coherent ones, such as all rows of one end; up to a factor that the columns give, it is this number.
+        """
+        shifted = (sources != 0.0) - self.mean
+        return np.sum(product(shifted, self.watched, pool) ** 2, axis=1)
 
     def currents(self, sources: Matrix, pool: Executor | None = None) -> Matrix:
         """Returns the column currents in A for sources at V or 0, shape `(batch, rows)`; threads take fixed parts."""
@@ -102,13 +118,18 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def one_thread() -> AbstractContextManager[object]:
+    """Holds BLAS to one thread, whose sums don't depend on how many there are."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
 def by_parts(work: Callable[[int], None], count: int, pool: Executor | None) -> None:
     """Calls `work` with the beginning of each part of a batch, one BLAS thread each.
 
     The parts don't depend on the number of threads, and so the bits don't.
     """
     begins = range(0, count, PART)
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_thread():
         if pool is None or len(begins) == 1:
             for begin in begins:
                 work(begin)
@@ -146,6 +167,11 @@ def responses(wiring: Wiring, voltage: float, limit: float) -> list[Response]:
         voltage: Of the bits.
         limit: Allowed error, relative to the largest current.
     """
+    with one_thread():
+        return _responses(wiring, voltage, limit)
+
+
+def _responses(wiring: Wiring, voltage: float, limit: float) -> list[Response]:
     cells = wiring.circuit.cells
     at = np.full(cells.shape, voltage)
     f, slope = junction_current(cells, at)
@@ -165,7 +191,7 @@ def responses(wiring: Wiring, voltage: float, limit: float) -> list[Response]:
     order = np.argsort(-values)
     found = []
     for modes in MODES:
-        chosen = order[:modes]
+        chosen, next_ones = order[:modes], order[modes : modes + WATCHED]
         phi = vectors[:, chosen].T
         remainder = column_green - (phi.T * values[chosen]) @ phi
         own = np.diag(remainder).copy()
@@ -178,6 +204,8 @@ def responses(wiring: Wiring, voltage: float, limit: float) -> list[Response]:
                 mean**2 * towards.sum(axis=0),
                 values[chosen][:, None, None] * phi[:, :, None] * excess,
                 phi[:, :, None] * f,
+                mean,
+                vectors[:, next_ones] * np.sqrt(np.maximum(values[next_ones], 0.0)),
             )
         )
     return found
