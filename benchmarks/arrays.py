@@ -127,7 +127,7 @@ def measure(n: int, reads: int) -> None:
 
 def scaling(quick: bool) -> dict[str, Any]:
     """Times reads of growing arrays, each size in a process of its own."""
-    sizes = {64: 512, 128: 128, 256: 32, 512: 8, 1024: 4}
+    sizes = {64: 1000, 128: 256, 256: 64, 512: 16, 1024: 8}
     rows = []
     print(f"\nScaling, sinh, {SEGMENT:g} ohm per segment, {LOW:g} to {HIGH:g} S")
     print("     n      ms per read   memory MB")

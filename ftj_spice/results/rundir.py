@@ -81,17 +81,23 @@ class RunDirectory:
             if file.resolve().is_relative_to(self.path.resolve()):
                 raise OutputError(f"{file} lies inside {self.path}, which would be replaced; choose another -o")
         parent = self.path.parent
+        partial = parent / f".{self.path.name}.partial-{secrets.token_hex(4)}"
         missing = [folder for folder in (parent, *parent.parents) if not os.path.lexists(folder)]
         try:
             for folder in reversed(missing):
                 folder.mkdir()
                 self._made_parents.insert(0, folder)
-            partial = parent / f".{self.path.name}.partial-{secrets.token_hex(4)}"
+            self._partial = partial  # before it is made: a signal may come in between
             partial.mkdir()
         except OSError as error:
+            self._partial = None
             self._remove_parents()
             raise OutputError(f"can't make the run directory {self.path}: {reason(error)}") from error
-        self._partial = partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            self._partial = None
+            self._remove_parents()
+            raise
         return self
 
     def __exit__(

@@ -15,6 +15,7 @@ from ftj_spice.studies.decoding import layer_plans, load_decoder
 from ftj_spice.studies.readtime import (
     FAST_CELL,
     LONG,
+    AuditTime,
     ReadTimes,
     Shape,
     audit_time,
@@ -84,25 +85,27 @@ def estimate(settings: RunSettings, jobs: int = 1) -> Estimate:
         jobs: Workers side by side.
 
     Raises:
-        SettingsError: `jobs` is out of range, or the machine's memory can't hold the images.
+        SettingsError: `jobs` is out of range, the machine's memory can't hold the images, or the audit is out of reach.
         FtjSpiceError: The card or the decoder can't be loaded.
     """
     check_jobs(jobs)
     decoder = load_decoder(settings.decoder)
     check_images(decoder, settings.samples)
-    found = _estimate(settings, decoder, jobs, klu=False)
+    found, audit = _estimate(settings, decoder, jobs, klu=False)
     if found.seconds + found.audit > LONG and solves_by_klu():  # later versions of ngspice are faster
-        return _estimate(settings, decoder, jobs, klu=True)
+        found, audit = _estimate(settings, decoder, jobs, klu=True)
+    audit.check(settings.engine.time_limit)
     return found
 
 
-def _estimate(settings: RunSettings, decoder: Decoder, jobs: int, klu: bool) -> Estimate:
+def _estimate(settings: RunSettings, decoder: Decoder, jobs: int, klu: bool) -> tuple[Estimate, AuditTime]:
     sample, card = settings.sample, load_card(settings.card)
     plans, shapes = layer_plans(decoder, settings.read, settings.samples), layer_shapes(decoder, settings.read)
     tiles = [(shape, count) for pair in zip(shapes, plans, strict=True) for shape, count in zip(*pair, strict=True)]
     times = ReadTimes(card, settings.read, klu)
     step = PER_STEP * sample.rows * sample.steps_per_sample
     seconds, fast, audit, reads = 0.0, 0.0, 0.0, 0
+    repeated = AuditTime()
     if settings.engine.sample == "ngspice":
         seconds += step * decoder.latent_dim * settings.samples * (3.0 if sample.whole_array else 1.0)
     elif settings.audit:
@@ -114,10 +117,11 @@ def _estimate(settings: RunSettings, decoder: Decoder, jobs: int, klu: bool) -> 
         reads = sum(count for _, count in tiles)
     elif settings.audit:
         drawn = draw_reads(plans, settings.audit, settings.seed)
-        audit += audit_time(shapes, drawn, settings.audit, times, jobs).seconds
+        repeated = audit_time(shapes, drawn, settings.audit, times, jobs)
+        audit += repeated.seconds
     if settings.engine.read == "fast":
         fast = FAST_CELL * sum(float(shape[0] * shape[1]) * count for shape, count in tiles)
-    return Estimate(seconds / jobs, reads, len(tiles) if reads else 0, fast, audit, settings.samples)
+    return Estimate(seconds / jobs, reads, len(tiles) if reads else 0, fast, audit, settings.samples), repeated
 
 
 def layer_shapes(decoder: Decoder, settings: ReadSettings) -> list[list[Shape]]:

@@ -64,8 +64,8 @@ BIT_LIMIT = 0.01
 
 _NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_(?:layer\d+_)?tile\d+\.cir")
 _TITLE = "* ftj-spice: "
-_ELEMENTS = frozenset("bcfirsv")
-_CARDS = frozenset({".dc", ".end", ".meas", ".model", ".options", ".print", ".save", ".tran"})
+_ELEMENTS = frozenset("bcfirsvx")
+_CARDS = frozenset({".dc", ".end", ".meas", ".model", ".options", ".print", ".save", ".subckt", ".ends", ".tran"})
 """What a run's netlists hold, and nothing else is replayed: others (`.control`, `*ng_script`, ...) can run commands."""
 
 

@@ -117,7 +117,7 @@ def change(run: Path, **fields: object) -> None:
     ("fields", "words"),
     [
         ({"netlists": {}}, "run: this run has no netlists to replay"),
-        ({"netlists": {"../../x.cir": "0"}}, "names a netlist '../../x.cir' that no run writes"),
+        ({"netlists": {"../../x.cir": "0"}}, "names a netlist '../../x.cir' that generate and vmm don't write"),
         ({"netlists": {"sample_x.cir": "0"}}, "names a netlist"),
         ({"netlists": []}, "is not the manifest of a run"),
         ({"settings": {"samples": 0}}, "'samples'"),

@@ -160,12 +160,25 @@ def test_audit_counts_histories_that_differ_and_leaves_their_windows_out(audited
     assert many.differing == len(h.times) > 1 and not many.passes
 
 
+def test_audit_that_compared_nothing_does_not_pass(audited, engine):
+    """One transition differs, as it may, but every trap is in the other state, and no window is the same."""
+    _, result = audited
+    h = result.kept[0].history
+    initial, states = (np.logical_not(a).astype(a.dtype) for a in (h.initial, h.states))
+    other = TrapHistory(initial, h.times[1:], h.traps[1:], states[1:], h.duration)
+    audit = audit_samples(replace(result, kept=(replace(result.kept[0], history=other),)), SMALL, engine)
+    assert audit.differing == 1 and audit.reads == 0
+    assert np.isnan(audit.largest) and np.isnan(audit.rms) and not audit.passes
+    assert audit.sentence.startswith("nothing was left to compare; 0 samples against ngspice-")
+
+
 def test_audit_of_comparators_counts_sums_that_differ(engine):
     settings = SampleSettings(digitiser="comparator", rows=4, steps_per_sample=8)
     parts = draw_parts(settings, 2, 10, 2, 1)
     result = sample(CARD, settings, count=10, columns=2, seed=1, engine="fast", keep=parts)
     audit = audit_samples(result, settings, engine)
     assert audit.passes and audit.reads == 20
+    assert audit.sentence.startswith(f"{audit.largest:.2%} of them differ (allowed 1%); 20 samples against ngspice-")
     kept = [replace(k, values=k.values + 1.0) for k in result.kept]
     assert audit_samples(replace(result, kept=tuple(kept)), settings, engine).largest == 1.0
 

@@ -62,6 +62,9 @@ def test_audits_out_of_reach_are_refused_before_the_run():
     with pytest.raises(SettingsError) as caught:
         generate(RunSettings(samples=1, engine=engine), observer=lambda *step: seen.append(step))
     assert seen == []
+    with pytest.raises(SettingsError, match="the audit would take ngspice"):
+        estimate(RunSettings(samples=1, engine=engine))
+    assert not estimate(RunSettings(samples=1, engine=engine, audit=0)).audit
     for words in ("the audit would take ngspice", "32 x 32 cells", "--audit 0", "read.tile_rows"):
         assert words in str(caught.value)
 
@@ -98,7 +101,7 @@ def test_sentence_gives_reads_tiles_and_time():
     assert long.long and long.tiles == 8 + 80 + 225
     assert long.reads == 4 * (8 * 8 + 5 * (80 + 225))
     assert f"for {long.reads} reads of 313 tiles" in long.sentence
-    assert "minutes" in long.sentence and "hours" in of(samples=1000, read=settings).sentence
+    assert "minutes" in long.sentence and "days" in of(samples=1000, read=settings).sentence
 
 
 @pytest.mark.parametrize(("name", "phases"), [
