@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from ftj_spice.device.waveform import Waveform as Waveform
     from ftj_spice.engines.arrays import ReadResult as ReadResult
     from ftj_spice.engines.errors import EngineError as EngineError
+    from ftj_spice.engines.fast import FastReader as FastReader
     from ftj_spice.engines.ngspice import NgspiceEngine as NgspiceEngine
+    from ftj_spice.engines.readers import open_reader as open_reader
     from ftj_spice.engines.witness import open_witness as open_witness
     from ftj_spice.generative.convolution import TransposedConvolution as TransposedConvolution
     from ftj_spice.generative.decoder import Decoder as Decoder
     from ftj_spice.generative.layers import Dense as Dense
+    from ftj_spice.netlist.circuit import ArrayCircuit as ArrayCircuit
+    from ftj_spice.netlist.circuit import Drive as Drive
+    from ftj_spice.netlist.circuit import Line as Line
+    from ftj_spice.netlist.circuit import Transistor as Transistor
     from ftj_spice.sampling.phase import sample as sample
     from ftj_spice.sampling.settings import SampleSettings as SampleSettings
     from ftj_spice.studies.characterize import CharacterizeResult as CharacterizeResult
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from ftj_spice.studies.generate import GenerateResult as GenerateResult
     from ftj_spice.studies.generate import generate as generate
     from ftj_spice.studies.program import ProgramStudy as ProgramStudy
+    from ftj_spice.studies.program import load_program_settings as load_program_settings
     from ftj_spice.studies.program import program as program
     from ftj_spice.studies.replay import replay as replay
     from ftj_spice.studies.settings import RunSettings as RunSettings
@@ -51,16 +58,20 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Array": "array.array",
+    "ArrayCircuit": "netlist.circuit",
     "Card": "device.card",
     "CharacterizeResult": "studies.characterize",
     "Decoder": "generative.decoder",
     "Dense": "generative.layers",
     "DomainSwitching": "device.domains",
+    "Drive": "netlist.circuit",
     "EngineError": "engines.errors",
+    "FastReader": "engines.fast",
     "FitOrder": "studies.fit",
     "FitResult": "studies.fit",
     "FtjSpiceError": "common.errors",
     "GenerateResult": "studies.generate",
+    "Line": "netlist.circuit",
     "MeanSwitching": "device.switching",
     "NgspiceEngine": "engines.ngspice",
     "ProgramSettings": "array.writing.settings",
@@ -69,6 +80,7 @@ _HOMES = {
     "ReadSettings": "array.settings",
     "RunSettings": "studies.settings",
     "SampleSettings": "sampling.settings",
+    "Transistor": "netlist.circuit",
     "TransposedConvolution": "generative.convolution",
     "VmmResult": "studies.vmm",
     "Waveform": "device.waveform",
@@ -77,7 +89,9 @@ _HOMES = {
     "fit": "studies.fit",
     "generate": "studies.generate",
     "load_card": "device.card",
+    "load_program_settings": "studies.program",
     "load_settings": "studies.settings",
+    "open_reader": "engines.readers",
     "open_witness": "engines.witness",
     "program": "studies.program",
     "replay": "studies.replay",

@@ -17,6 +17,7 @@ from ftj_spice.array.coding import LATENT_RANGE, full_scale_of
 from ftj_spice.array.layer import PROBES, read_plan
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import DataError, SettingsError
+from ftj_spice.common.npyfile import open_npy
 from ftj_spice.common.seeds import generator
 from ftj_spice.generative.decoder import Decoder, shipped
 
@@ -164,14 +165,7 @@ def _load(path: Path, what: str, axes: int) -> NDArray[Any]:
     Raises:
         DataError: No such file, none of numpy's, or other numbers of axes.
     """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"can't read {path}: {error.strerror or 'not a .npy file'}") from None
-    except (ValueError, EOFError, SyntaxError, RecursionError, OverflowError):
-        raise DataError(f"{path}: not a .npy file of numbers") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise DataError(f"{path}: {what} must be an array of real numbers in a .npy file")
+    array = open_npy(path, what)
     if array.ndim != axes or 0 in array.shape:
         wanted = "(inputs, outputs)" if what == "weights" else "(batch, inputs)" if axes == 2 else "(outputs,)"
         raise DataError(f"{path}: {what} must have shape {wanted}, none of them 0, not {array.shape}")

@@ -57,7 +57,7 @@ def _strict(audit_reads):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--weights", "missing.npy"), "can't read missing.npy: No such file or directory"),
+        (("--weights", "missing.npy"), "can't read weights from missing.npy: No such file or directory"),
         (("--weights", "X.npy", "--inputs", "X.npy"), "X.npy: inputs must have shape (batch, 5) to fit the weights"),
         (("--weights", "W.npy", "--set", "read.tile_rows=0"), "'read.tile_rows'"),
         (("--weights", "W.npy", "--set", "read.line_resistance=-1"), "'read.line_resistance'"),

@@ -141,12 +141,12 @@ def test_published_figure_of_merit_24_by_12(tmp_path):
         (np.ones((0, 3)), "weights must have shape (inputs, outputs), none of them 0, not (0, 3)"),
         (np.ones((3, 0)), "weights must have shape (inputs, outputs), none of them 0, not (3, 0)"),
         (np.ones(3), "weights must have shape (inputs, outputs), none of them 0, not (3,)"),
-        (np.ones((3, 2), complex), "weights must be an array of real numbers in a .npy file"),
-        (np.array([["a", "b"]]), "weights must be an array of real numbers in a .npy file"),
-        (np.array([[{}]], object), "not a .npy file of numbers"),
+        (np.ones((3, 2), complex), "weights must be real numbers, not of type"),
+        (np.array([["a", "b"]]), "weights must be real numbers, not of type"),
+        (np.array([[{}]], object), "weights must be real numbers"),
         (np.full((2, 2), 1e200), "values beyond 1e+100 can't be multiplied"),
-        (b"rubbish", "not a .npy file of numbers"),
-        (b"", "not a .npy file of numbers"),
+        (b"rubbish", "not a whole .npy file with numbers"),
+        (b"", "not a whole .npy file with numbers"),
     ],
     ids=str,
 )
@@ -158,7 +158,8 @@ def test_bad_weights_are_one_sentence(content, sentence, tmp_path):
         np.save(path, content, allow_pickle=True)
     with pytest.raises(DataError) as caught:
         vmm(path, settings=load_settings())
-    assert str(caught.value) == f"{path}: {sentence}"
+    assert str(caught.value).startswith(str(path)) and sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_what_takes_too_long_is_told_before_it_starts(files):
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match=r"^can't read .*W.npy: No such file or directory$"):
+    with pytest.raises(DataError, match=r"^can't read weights from .*W.npy: No such file or directory$"):
         vmm(tmp_path / "W.npy", settings=load_settings())
     with pytest.raises(DataError, match="no shipped decoder is called"):
         vmm("nothing:1", settings=load_settings())
