@@ -142,7 +142,8 @@ def vmm(
     watch = Stopwatch()
     if out is None:
         return _run(problem, card, settings, budget, jobs, observer, watch)
-    with RunDirectory(Path(out), force=force) as run:
+    read = [Path(file) for file in (weights, inputs, bias) if file is not None]
+    with RunDirectory(Path(out), force=force, inputs=read) as run:
         result = _run(problem, card, settings, budget, jobs, observer, watch)
         with watch("report"):
             _write(run, result, watch, command)

@@ -279,3 +279,12 @@ def test_a_hidden_layers_own_inputs_can_be_negative(tmp_path):
         # The largest activation is the largest code, whether or not a bit goes to the sign.
         coding = make_coding(read, CARD, problem.signed, problem.full_scale)
         assert coding.largest * coding.step == pytest.approx(problem.probes.max())
+
+
+def test_a_folder_that_holds_the_weights_is_not_replaced(tmp_path):
+    np.save(tmp_path / "W.npy", np.eye(3))
+    vmm(tmp_path / "W.npy", out=tmp_path / "run", vectors=2, budget=False)
+    (tmp_path / "W.npy").rename(tmp_path / "run" / "W.npy")
+    with pytest.raises(OutputError, match="would be replaced"):
+        vmm(tmp_path / "run" / "W.npy", out=tmp_path / "run", vectors=2, budget=False, force=True)
+    assert (tmp_path / "run" / "W.npy").exists()
