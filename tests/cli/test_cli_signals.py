@@ -40,7 +40,7 @@ def check_end(outcome: Outcome, seconds: float, helpers: list[psutil.Process], n
     assert outcome.err.splitlines()[-1] == "ftj-spice: interrupted; nothing half-done was left behind"
     assert "Traceback" not in outcome.err
     assert "Exception" not in outcome.err
-    assert seconds < 15
+    assert seconds < 25  # far below the time that the run itself would take
     assert helpers
     alive = psutil.wait_procs(helpers, timeout=5)[1]  # one that was just starting ends when it finds nobody there
     assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
