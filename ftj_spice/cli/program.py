@@ -91,6 +91,9 @@ def program(
     if study.ladder is not None and not study.ladder.passes:
         complain(f"{study.ladder.sentence}; use --engine ngspice, or wires that carry less")
         raise typer.Exit(1)
+    if m["failed"] == m["cells"]:
+        complain("no cell reached its target: check the wires' resistance, the pulses and the targets")
+        raise typer.Exit(1)
     if m["failed"] and strict:
         complain(f"{m['failed']} of {m['cells']} cells failed (--strict)")
         raise typer.Exit(1)
