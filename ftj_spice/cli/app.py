@@ -7,7 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from ftj_spice.cli import card, characterize, config, doctor, fit, generate, netlist, program, replay, train, vmm
+from ftj_spice.cli import (
+    card,
+    characterize,
+    config,
+    doctor,
+    fit,
+    generate,
+    netlist,
+    program,
+    puf,
+    replay,
+    train,
+    trng,
+    vmm,
+)
 from ftj_spice.cli.output import NobodyReadsError, abandon_output, complain, say
 from ftj_spice.cli.signals import Interruption
 from ftj_spice.common.errors import FtjSpiceError
@@ -36,7 +50,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="First steps:  ftj-spice doctor   then   ftj-spice generate -o run1",
 )
-for verb in (generate, card, characterize, fit, netlist, program, vmm, train, replay, doctor, config):
+_VERBS = (
+    generate, trng, puf, card, characterize, fit, netlist, program, vmm, train, replay, doctor, config,
+)  # fmt: skip
+for verb in _VERBS:
     verb.register(app)
 
 

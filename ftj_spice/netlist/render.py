@@ -8,12 +8,13 @@ written with 12 digits, and one that a template computed is refused as well wher
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import jinja2
 import numpy as np
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import FtjSpiceError
@@ -80,18 +81,20 @@ def _write(value: Any) -> Any:
     raise RenderError(f"a template writes a {kind.__name__}: only numbers and identifiers may enter a netlist")
 
 
+_JINJA: dict[str, Any] = {
+    "undefined": jinja2.StrictUndefined,
+    "finalize": _write,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+    "autoescape": False,  # a netlist is not HTML, and `check` lets nothing in that could need escaping
+}
+
+
 @cache
-def _environment() -> jinja2.Environment:
-    # Autoescape stays off: a netlist is not HTML, and `check` lets nothing in that could need escaping.
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.netlists()),
-        undefined=jinja2.StrictUndefined,
-        finalize=_write,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701
-    )
+def _environment(sandboxed: bool = False) -> jinja2.Environment:
+    kind = ImmutableSandboxedEnvironment if sandboxed else jinja2.Environment
+    return kind(loader=jinja2.FileSystemLoader(resources.netlists()), **_JINJA)
 
 
 def render(template: str, /, **context: Any) -> str:
@@ -105,11 +108,36 @@ def render(template: str, /, **context: Any) -> str:
         RenderError: A value is not fit for a netlist, the template asks for a variable that is not given, or there is
             no such template.
     """
+    return _fill(lambda: _environment().get_template(template), template, context)
+
+
+def render_text(source: str, where: str, /, **context: Any) -> str:
+    """Renders a template that may come from elsewhere, in Jinja's sandbox; it may import the packaged macros.
+
+    What it writes besides values is not checked here.
+
+    Args:
+        source: The template's text.
+        where: What it came from; it opens the error's sentence.
+        **context: Its variables; see `check` for what may enter.
+
+    Raises:
+        RenderError: As in `render`, or the template does what the sandbox forbids.
+    """
+    try:
+        return _fill(lambda: _environment(sandboxed=True).from_string(source), where, context)
+    except RenderError:
+        raise
+    except Exception as error:  # whatever a stranger's template does is its own fault
+        raise RenderError(f"template {where}: {error or type(error).__name__}") from None
+
+
+def _fill(get: Callable[[], jinja2.Template], where: str, context: Mapping[str, Any]) -> str:
     safe = {name: check(value, name) for name, value in context.items()}
     try:
-        text = _environment().get_template(template).render(safe)
+        text = get().render(safe)
     except jinja2.TemplateNotFound as error:
         raise RenderError(f"there is no netlist template {error.name!r}") from None
     except (jinja2.TemplateError, ArithmeticError) as error:
-        raise RenderError(f"template {template}: {error}") from None
+        raise RenderError(f"template {where}: {error}") from None
     return re.sub(r"\n{2,}", "\n", text)

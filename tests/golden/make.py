@@ -19,6 +19,9 @@ from ftj_spice.netlist.benches import (
     integrator_bench,
 )
 from ftj_spice.netlist.circuit import Cells, Line
+from ftj_spice.sampling.trng.circuit import bench as digitiser_bench
+from ftj_spice.sampling.trng.design import Design
+from ftj_spice.sampling.trng.settings import TrngSettings
 
 FOLDER = Path(__file__).resolve().parent
 CONDUCTANCE = np.array([[1e-10, 2e-11, 0.0], [4e-12, 2e-10, 5e-11]])
@@ -51,6 +54,10 @@ def _replay() -> TrapSource:
     return TrapSource.replay(history, 1e-8, centred=True)
 
 
+def _digitiser(name: str, traps: TrapSource) -> str:
+    return digitiser_bench(Design.of(TrngSettings(digitiser=name, settling=1.0)), 0, 2, traps, ["w0_0", "b0_0"])
+
+
 def netlists() -> dict[str, str]:
     """Returns every golden netlist by its file name."""
     card, linear = load_card("hzo_mfis_nominal"), load_card("linear")
@@ -76,6 +83,10 @@ def netlists() -> dict[str, str]:
         "sample_integrator.cir": _integrator(2, TrapSource()),
         "sample_integrator_replay.cir": _integrator(1, _replay()),
         "sample_comparator.cir": _comparator(2, TrapSource()),
+        "bits_differential.cir": _digitiser("differential", TrapSource()),
+        "bits_edge_toggle.cir": _digitiser("edge_toggle", TrapSource("frozen", states=[0])),
+        "bits_edge_train.cir": _digitiser("edge_train", TrapSource("frozen", states=[1])),
+        "bits_integrator_lsb.cir": _digitiser("integrator_lsb", TrapSource("frozen", states=[1])),
         "sample_comparator_frozen.cir": _comparator(1, TrapSource("frozen", states=[1, 0])),
     }
 
