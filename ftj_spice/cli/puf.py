@@ -43,7 +43,7 @@ def puf(
     """Use arrays of pristine cells as fingerprints: uniqueness, uniformity, reliability, and what can be learnt."""
     from ftj_spice.array.fingerprint.settings import FingerprintSettings
     from ftj_spice.results.jsontext import plain
-    from ftj_spice.studies.fingerprint import fingerprint, load_fingerprint_settings
+    from ftj_spice.studies.fingerprint.study import fingerprint, load_fingerprint_settings
     from ftj_spice.studies.settings import default_toml
 
     if show_settings:

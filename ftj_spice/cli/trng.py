@@ -85,7 +85,7 @@ def generate(
     if show_settings:
         _show_settings("trng generate")
         return
-    from ftj_spice.studies.trng_generate import trng_generate
+    from ftj_spice.studies.trng.generate import trng_generate
 
     settings = _settings(
         config, change, digitiser=digitiser, interval_relaxations=interval, combine=combine, conditioner=conditioner,
@@ -132,7 +132,7 @@ def test(
     as_json: AsJson = False,
 ) -> None:
     """Test random bits: the fifteen tests of SP 800-22, entropy by SP 800-90B, health tests, diagnostics."""
-    from ftj_spice.studies.trng_test import load_parameters, trng_test
+    from ftj_spice.studies.trng.testing import load_parameters, trng_test
 
     names = {"entropy": "entropy estimators", "restarts": "restart tests", "streams": "tests of the streams"}
     with progress_bars(names, quiet) as observer:
@@ -179,7 +179,7 @@ def digitisers(
     if show_settings:
         _show_settings("trng digitisers")
         return
-    from ftj_spice.studies.trng_digitisers import trng_digitisers
+    from ftj_spice.studies.trng.digitisers import trng_digitisers
 
     more = {"circuit_bits": circuit_bits, "bits": bits}
     settings = _settings(config, change, interval_relaxations=interval, voltage=voltage, card=card, seed=seed)
@@ -224,7 +224,7 @@ def rates(
     if show_settings:
         _show_settings("trng rates")
         return
-    from ftj_spice.studies.trng_rates import Claims, trng_rates
+    from ftj_spice.studies.trng.rates import Claims, trng_rates
 
     settings = _settings(config, change, digitiser=digitiser, interval_relaxations=interval, voltage=voltage, card=card)
     claims = Claims(claimed_rate, claimed_entropy, claimed_latency, claimed_energy)
@@ -265,7 +265,7 @@ def entropy(
     if show_settings:
         _show_settings("trng entropy")
         return
-    from ftj_spice.studies.trng_entropy import trng_entropy
+    from ftj_spice.studies.trng.entropy import trng_entropy
 
     more: dict[str, Any] = {}
     if intervals is not None:
@@ -287,7 +287,7 @@ def entropy(
 
 def _settings(config: Path | None, change: Iterable[str] | None, **given: Any) -> Any:
     """Returns the settings of a file, changed by `--set` and by options of their own, which win."""
-    from ftj_spice.studies.trng_settings import load_trng_settings
+    from ftj_spice.studies.trng.settings import load_trng_settings
 
     changes = [f"{name}={_toml(value)}" for name, value in given.items() if value is not None]
     settings = load_trng_settings(config, [*(change or ()), *changes])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ftj_spice.studies import fingerprint as study
+from ftj_spice.studies.fingerprint import study
 
 QUICK = ("--chips", "3", "--challenges", "8", "--set", "rows=8", "--set", "columns=6", "--set", "temperatures=[253]",
          "--set", "cycles=[10]", "--set", "attacked=0", "--set", "repeats=2")  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ftj_spice.common.errors import OutputError, SettingsError
-from ftj_spice.studies.fingerprint import fingerprint, load_fingerprint_settings
+from ftj_spice.studies.fingerprint.study import fingerprint, load_fingerprint_settings
 
 SMALL = ("rows=16", "columns=12", "chips=8", "challenges=24", "repeats=3", "temperatures=[253, 353]",
          "cycles=[10, 1e6]", "attacked=1", "attack_challenges=256", "audit=2")  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 
 from ftj_spice.common.errors import OutputError, SettingsError
 from ftj_spice.sampling.trng.settings import TrngSettings
-from ftj_spice.studies.trng_digitiser_rows import CONDITIONS
-from ftj_spice.studies.trng_digitisers import trng_digitisers
-from ftj_spice.studies.trng_settings import load_trng_settings
+from ftj_spice.studies.trng.digitiser_rows import CONDITIONS
+from ftj_spice.studies.trng.digitisers import trng_digitisers
+from ftj_spice.studies.trng.settings import load_trng_settings
 
 NAMES = ["edge_toggle", "differential", "mid_level"]
 SMALL = {"circuit_bits": 200, "bits": 64_000}

@@ -12,8 +12,8 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.sampling.trng.settings import TrngSettings
 from ftj_spice.sampling.trng.source import BitSource
 from ftj_spice.sampling.trng.variant import Rule, load_variant
-from ftj_spice.studies.trng_entropy import trng_entropy
-from ftj_spice.studies.trng_entropy_law import (
+from ftj_spice.studies.trng.entropy import trng_entropy
+from ftj_spice.studies.trng.entropy_law import (
     bit_matrices,
     entropy_per_bit,
     guess_entropy,

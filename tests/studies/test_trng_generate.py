@@ -11,8 +11,8 @@ from ftj_spice.randomness.bits import open_bits, sidecar
 from ftj_spice.randomness.conditioners import hash_bits, von_neumann
 from ftj_spice.sampling.trng.settings import TrngSettings
 from ftj_spice.sampling.trng.source import BitSource
-from ftj_spice.studies import trng_streams
-from ftj_spice.studies.trng_generate import trng_generate
+from ftj_spice.studies.trng import streams as trng_streams
+from ftj_spice.studies.trng.generate import trng_generate
 
 FAST = TrngSettings(digitiser="mid_level", interval_relaxations=2.0, seed=7)
 

@@ -11,7 +11,7 @@ from ftj_spice.device.card import load_card
 from ftj_spice.device.current import static_current
 from ftj_spice.device.traps import Traps
 from ftj_spice.sampling.trng.settings import TrngSettings
-from ftj_spice.studies.trng_rates import CLAIM_SOURCE, Claims, reference_cells, trng_rates, voltage_for
+from ftj_spice.studies.trng.rates import CLAIM_SOURCE, Claims, reference_cells, trng_rates, voltage_for
 
 CARD = load_card("hzo_mfis_nominal")
 

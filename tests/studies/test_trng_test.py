@@ -12,9 +12,9 @@ from ftj_spice.randomness.bits import KIND, sidecar, write_bits
 from ftj_spice.randomness.diagnostics import bit_autocorrelation
 from ftj_spice.randomness.sp800_22 import TESTS, Parameters, run_tests
 from ftj_spice.randomness.sp800_90b import estimate_entropy
-from ftj_spice.studies import trng_test_streams
-from ftj_spice.studies.trng_test import load_parameters, trng_test
-from ftj_spice.studies.trng_test_streams import LAGS
+from ftj_spice.studies.trng import testing_streams as trng_test_streams
+from ftj_spice.studies.trng.testing import load_parameters, trng_test
+from ftj_spice.studies.trng.testing_streams import LAGS
 
 QUICK = {"suites": ("sp800-22", "health", "diagnostics"), "tests": ("frequency", "runs", "serial")}
 

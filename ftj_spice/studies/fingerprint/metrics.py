@@ -19,7 +19,7 @@ from ftj_spice.array.fingerprint.readout import COMPARATOR_ENERGY, SUPPLY
 from ftj_spice.results.units import engineering as eng
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.fingerprint import Asked, FingerprintResult
+    from ftj_spice.studies.fingerprint.study import Asked, FingerprintResult
 
 LINES = {
     "card": "the card's law: one activation energy for all cells",

@@ -24,7 +24,7 @@ from ftj_spice.sampling.trng.settings import TrngSettings
 from ftj_spice.sampling.trng.source import BitSource
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.settings import check_jobs
-from ftj_spice.studies.trng_entropy_law import BitEntropy, entropy_per_bit
+from ftj_spice.studies.trng.entropy_law import BitEntropy, entropy_per_bit
 
 INTERVALS = tuple(float(x) for x in np.geomspace(0.1, 10.0, 13))
 """Intervals in relaxation times tau_eff."""
@@ -309,7 +309,7 @@ def _write(run: RunDirectory, study: EntropyStudy, watch: Stopwatch, command: Se
     import tomli_w
 
     from ftj_spice.results.plots.style import figure_png
-    from ftj_spice.studies.trng_entropy_report import entropy_figure, render_entropy_report
+    from ftj_spice.studies.trng.entropy_report import entropy_figure, render_entropy_report
 
     figure = entropy_figure(study)
     run.write_bytes("plots/entropy.png", figure_png(figure))

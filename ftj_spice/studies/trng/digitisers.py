@@ -22,8 +22,8 @@ from ftj_spice.sampling.trng.settings import TrngSettings
 from ftj_spice.sampling.trng.variant import available_variants, load_variant
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.settings import check_jobs
-from ftj_spice.studies.trng_digitiser_report import digitiser_figures, render_digitiser_report
-from ftj_spice.studies.trng_digitiser_rows import CIRCUIT_STREAMS, RULE_STREAMS, XORED, DigitiserRow, make_row
+from ftj_spice.studies.trng.digitiser_report import digitiser_figures, render_digitiser_report
+from ftj_spice.studies.trng.digitiser_rows import CIRCUIT_STREAMS, RULE_STREAMS, XORED, DigitiserRow, make_row
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from ftj_spice.results.plots.style import figure_png
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.settings import check_jobs, settings_data
-from ftj_spice.studies.trng_test_figures import figures_of
-from ftj_spice.studies.trng_test_report import render_trng_report, summary_lines
-from ftj_spice.studies.trng_test_streams import (
+from ftj_spice.studies.trng.testing_figures import figures_of
+from ftj_spice.studies.trng.testing_report import render_trng_report, summary_lines
+from ftj_spice.studies.trng.testing_streams import (
     Diagnostics,
     HealthSummary,
     Questions,
@@ -29,7 +29,7 @@ from ftj_spice.studies.trng_test_streams import (
     sum_diagnostics,
     sum_health,
 )
-from ftj_spice.studies.trng_test_tables import metrics_of, p_values_csv, rows_csv
+from ftj_spice.studies.trng.testing_tables import metrics_of, p_values_csv, rows_csv
 
 SUITES = ("sp800-22", "sp800-90b", "health", "diagnostics")
 """What can be asked of a file."""

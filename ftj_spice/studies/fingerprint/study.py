@@ -25,7 +25,7 @@ from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.readers import open_reader
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.rundir import RunDirectory
-from ftj_spice.studies.fingerprint_metrics import measure, summarise
+from ftj_spice.studies.fingerprint.metrics import measure, summarise
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.settings import check_jobs, settings_data
 
@@ -296,7 +296,7 @@ def _attack(readout: Readout, reader: ArrayReader, settings: FingerprintSettings
 
 def _write(run: RunDirectory, result: FingerprintResult, watch: Stopwatch, command: Sequence[str]) -> None:
     from ftj_spice.results.plots.style import figure_png
-    from ftj_spice.studies.fingerprint_report import figures, render_fingerprint_report
+    from ftj_spice.studies.fingerprint.report import figures, render_fingerprint_report
 
     netlists = read_netlists(result.kept)
     run.write_npy("challenges.npy", result.challenges)

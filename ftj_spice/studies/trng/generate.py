@@ -24,9 +24,9 @@ from ftj_spice.sampling.trng.settings import TrngSettings
 from ftj_spice.sampling.trng.source import BitSource
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.settings import check_jobs
-from ftj_spice.studies.trng_rates import point_of
-from ftj_spice.studies.trng_streams import Raw, Seen, in_order, look_at
-from ftj_spice.studies.trng_test_streams import LAGS
+from ftj_spice.studies.trng.rates import point_of
+from ftj_spice.studies.trng.streams import Raw, Seen, in_order, look_at
+from ftj_spice.studies.trng.testing_streams import LAGS
 
 LARGEST_BITS = 10**13
 """More bits than this are refused."""

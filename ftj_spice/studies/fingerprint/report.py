@@ -12,10 +12,10 @@ from ftj_spice.results.plots import array_map, timing_bar
 from ftj_spice.results.plots.fingerprint import attack, balance, distance_histogram, reliability
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
-from ftj_spice.studies.fingerprint_metrics import LINES
+from ftj_spice.studies.fingerprint.metrics import LINES
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.fingerprint import FingerprintResult
+    from ftj_spice.studies.fingerprint.study import FingerprintResult
 
 LARGEST_MAP = 128
 """Rows and columns of the map of conductances, at most."""

@@ -14,10 +14,10 @@ from ftj_spice.results.plots.randomness import (
     pass_shares,
     run_lengths,
 )
-from ftj_spice.studies.trng_test_streams import LAGS
+from ftj_spice.studies.trng.testing_streams import LAGS
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.trng_test import TrngTestResult
+    from ftj_spice.studies.trng.testing import TrngTestResult
 
 
 def figures_of(result: "TrngTestResult") -> dict[str, Figure]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ftj_spice.randomness.sp800_22 import Assessment
 from ftj_spice.randomness.sp800_90b import Estimate
-from ftj_spice.studies.trng_test_streams import StreamAnswers
+from ftj_spice.studies.trng.testing_streams import StreamAnswers
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.trng_test import TrngTestResult
+    from ftj_spice.studies.trng.testing import TrngTestResult
 
 
 def metrics_of(result: "TrngTestResult") -> dict[str, Any]:

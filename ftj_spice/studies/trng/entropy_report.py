@@ -10,7 +10,7 @@ from ftj_spice.results.plots.trng_entropy import Curve, min_entropy
 from ftj_spice.results.report import Report
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.trng_entropy import EntropyPoint, EntropyStudy
+    from ftj_spice.studies.trng.entropy import EntropyPoint, EntropyStudy
 
 KINDS = {
     "learn memory": ("markov", "lag", "multi_mmc", "lz78y"),

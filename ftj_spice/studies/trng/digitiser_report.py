@@ -13,7 +13,7 @@ from ftj_spice.results.units import engineering as eng
 from ftj_spice.results.units import grouped
 from ftj_spice.sampling.trng.measure import BitFigures
 from ftj_spice.sampling.trng.settings import TrngSettings
-from ftj_spice.studies.trng_digitiser_rows import (
+from ftj_spice.studies.trng.digitiser_rows import (
     CONDITIONS,
     NOISE,
     OFF_CENTRE,

@@ -20,8 +20,8 @@ from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.trng.design import Design
 from ftj_spice.sampling.trng.settings import TrngSettings
 from ftj_spice.studies.observer import Observer, silent
-from ftj_spice.studies.trng_entropy_law import entropy_per_bit, relaxations_for
-from ftj_spice.studies.trng_rates_table import rates_lines
+from ftj_spice.studies.trng.entropy_law import entropy_per_bit, relaxations_for
+from ftj_spice.studies.trng.rates_table import rates_lines
 
 DECISION = 70e-12
 """Time of a comparator's decision in s, 65 nm (Satapathy and Kaur, Circuits Syst. Signal Process. 42, 5108 (2023)): to
@@ -310,7 +310,7 @@ def _write(run: RunDirectory, result: RatesResult, watch: Stopwatch, command: Se
     import tomli_w
 
     from ftj_spice.results.plots.style import figure_png
-    from ftj_spice.studies.trng_rates_report import rates_figure, render_rates_report
+    from ftj_spice.studies.trng.rates_report import rates_figure, render_rates_report
 
     figure = rates_figure(result)
     run.write_bytes("plots/rates.png", figure_png(figure))

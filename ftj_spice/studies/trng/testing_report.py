@@ -10,11 +10,11 @@ from ftj_spice.randomness.sp800_22 import TESTS, Assessment
 from ftj_spice.results.plots.run import timing_bar
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering, grouped
-from ftj_spice.studies.trng_test_figures import expected_of
-from ftj_spice.studies.trng_test_streams import ALARM, LAGS
+from ftj_spice.studies.trng.testing_figures import expected_of
+from ftj_spice.studies.trng.testing_streams import ALARM, LAGS
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.trng_test import TrngTestResult
+    from ftj_spice.studies.trng.testing import TrngTestResult
 
 LISTED = 60
 """Rows beyond NIST's limits shown on the page; the file holds all."""

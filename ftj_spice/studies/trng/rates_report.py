@@ -10,7 +10,7 @@ from ftj_spice.results.units import engineering as eng
 from ftj_spice.results.units import grouped
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.trng_rates import RatesResult
+    from ftj_spice.studies.trng.rates import RatesResult
 
 
 def rates_figure(result: "RatesResult") -> Figure:

@@ -6,7 +6,7 @@ from ftj_spice.results.units import engineering as eng
 from ftj_spice.results.units import grouped
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.trng_rates import RatesResult
+    from ftj_spice.studies.trng.rates import RatesResult
 
 
 def rates_lines(result: "RatesResult", m: dict[str, Any]) -> list[str]:

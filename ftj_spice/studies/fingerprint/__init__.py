@@ -1,0 +1,1 @@
+"""The fingerprint study: chips, conditions, metrics, report."""

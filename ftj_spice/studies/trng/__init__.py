@@ -1,0 +1,1 @@
+"""What people do with random bits: make them, test them, measure digitisers, rates and entropy."""
