@@ -18,6 +18,7 @@ from ftj_spice.cli import (
     program,
     puf,
     replay,
+    sample,
     train,
     trng,
     vmm,
@@ -51,7 +52,7 @@ app = typer.Typer(
     epilog="First steps:  ftj-spice doctor   then   ftj-spice generate -o run1",
 )
 _VERBS = (
-    generate, trng, puf, card, characterize, fit, netlist, program, vmm, train, replay, doctor, config,
+    generate, sample, trng, puf, card, characterize, fit, netlist, program, vmm, train, replay, doctor, config,
 )  # fmt: skip
 for verb in _VERBS:
     verb.register(app)

@@ -85,6 +85,9 @@ class Card(Geometry, Conduction, Polarization, Bias, Noise, Reliability, Variabi
                 f"'voltage_scale' of {self.voltage_scale:g} V lets the current grow by e^{steepest:.0f} up to the "
                 f"card's largest voltage; more than e^{_STEEPEST:.0f} is no current"
             )
+        low, high = self.rtn_voltage_low, self.rtn_voltage_high
+        if (low is None) != (high is None) or (low is not None and high is not None and low >= high):
+            raise ValueError("'rtn_voltage_low' and 'rtn_voltage_high' are given together, the lower one first")
         if self.saturation_polarization <= self.remanent_polarization:
             raise ValueError("'saturation_polarization' must exceed 'remanent_polarization'")
         return self

@@ -96,6 +96,10 @@ class Bias(Strict):
 
     vmm_voltage: float = quantity("V", "read voltage of the vector-matrix product", 1e-3, 10)
     rtn_voltage: float = quantity("V", "read voltage at which the trap flickers", 1e-3, 10)
+    rtn_voltage_low: float | None = quantity(
+        "V", "lowest read voltage that the noise parameters are meant for", 1e-3, 10, optional=True
+    )
+    rtn_voltage_high: float | None = quantity("V", "highest such voltage", 1e-3, 10, optional=True)
     write_voltage: float = quantity("V", "amplitude of a full write pulse", 1e-2, 50)
     write_time: float = quantity("s", "length of a full write pulse", 1e-10, 10)
     levels: int = quantity("1", "programmable conductance levels", 2, 4096)

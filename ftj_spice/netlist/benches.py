@@ -200,7 +200,7 @@ def integrator_bench(
     array: SampleArray,
     *,
     traps: TrapSource,
-    voltage: float,
+    voltage: float | NDArray[np.float64],
     reference: NDArray[np.float64],
     capacitance: float,
     window: float,
@@ -208,6 +208,7 @@ def integrator_bench(
     samples: int,
     step: float,
     saved: Sequence[str] = (),
+    ground: NDArray[np.float64] | None = None,
 ) -> str:
     """Returns the bench of the sample phase with charge integrators.
 
@@ -216,7 +217,7 @@ def integrator_bench(
     Args:
         array: The cells and lines.
         traps: Where the trap states come from.
-        voltage: V_RTN on all rows, in V.
+        voltage: V_RTN on all rows, or that of each row, shape `(rows,)`; in V.
         reference: Reference current of each column in A, shape `(columns,)`.
         capacitance: Of the integrators, in F.
         window: Integration time in s.
@@ -224,18 +225,21 @@ def integrator_bench(
         samples: Number of windows.
         step: Largest time step in s.
         saved: Further nodes to save.
+        ground: Voltage of each column's virtual ground in V, shape `(columns,)`; none: all at 0 V.
 
     Raises:
         RenderError: A value is not fit for a netlist.
     """
     period = reset_time + window
+    rows, columns = array.cells.shape
     return render(
         "benches/sample_integrator.cir.j2",
         **array.context(),
         traps=traps.kind,
         histories=traps.histories,
         states=traps.states,
-        voltage=voltage,
+        voltage=[voltage] * rows if np.ndim(voltage) == 0 else voltage,
+        ground=[0] * columns if ground is None else ground,
         reference=reference,
         capacitance=capacitance,
         reset_resistance=reset_time / (RESET_TIME_CONSTANTS * capacitance),

@@ -57,13 +57,21 @@ class SamplingArray:
             np.minimum(amplitude, 0.95),  # a lognormal tail must not turn the current round
             Traps.from_card(card, rows * columns, log_times.T.reshape(-1)),
         )
-        occupancy = array.traps.occupancy(array.voltage)
-        if not (array.swing.min() > 0 and occupancy.min() > 0 and occupancy.max() < 1):
-            raise SettingsError(
-                f"the sampling array of card '{card.name}' has no noise at {array.voltage:g} V: "
-                f"amplitude {array.amplitude.min():.3g}, trap filled for {occupancy.mean():.3g} of the time"
-            )
+        array.check_noise()
         return array
+
+    def check_noise(self) -> None:
+        """Checks that every cell flickers at the array's voltage.
+
+        Raises:
+            SettingsError: One does not.
+        """
+        occupancy = self.traps.occupancy(self.voltage)
+        if not (self.swing.min() > 0 and occupancy.min() > 0 and occupancy.max() < 1):
+            raise SettingsError(
+                f"the sampling array of card '{self.card.name}' has no noise at {self.voltage:g} V: "
+                f"amplitude {self.amplitude.min():.3g}, trap filled for {occupancy.mean():.3g} of the time"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

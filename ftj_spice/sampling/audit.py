@@ -1,6 +1,6 @@
 """The audit of the fast sample phase: random transients of its work again in ngspice, with the same trap histories."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,16 @@ def audit_samples(
         return simulate_part(open_netlist, kept.part, kept.candidates, result.array, settings, result.digitiser)
 
     total = len(result.kept)
-    outcomes = engine.map(run, result.kept, (lambda done: progress(done, total)) if progress else None)
+    return compare(result, engine.map(run, result.kept, (lambda done: progress(done, total)) if progress else None))
+
+
+def compare(result: SampleResult, outcomes: Sequence[Outcome]) -> Audit:
+    """Compares what the fast engine kept with the same transients in ngspice.
+
+    Args:
+        result: Of the fast engine, with something kept.
+        outcomes: Of each kept part, in their order.
+    """
     d = result.digitiser
     deviations, transitions, differing = [], 0, 0
     for kept, outcome in zip(result.kept, outcomes, strict=True):

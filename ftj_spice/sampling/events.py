@@ -65,7 +65,7 @@ def read_events(
     bank = Bank(traps, margin, array.voltage, seed, streams)
     point: OperatingPoint | None = None
     if isinstance(digitiser, IntegratorReadout):
-        point = _operating_point(array, settings, list(columns))
+        point = column_operating_point(array, settings, list(columns))
         # The reset switch opens as its signal begins to fall: its edge is integrated, too.
         lead = RESET_EDGE * digitiser.reset_time
         reading: Windows | Slots = Windows(digitiser.period, digitiser.reset_time - lead, point.bias)
@@ -105,7 +105,8 @@ def read_events(
     return Readings(np.concatenate(values), first, waveform, kept)
 
 
-def _operating_point(array: SamplingArray, settings: SampleSettings, columns: list[int]) -> OperatingPoint:
+def column_operating_point(array: SamplingArray, settings: SampleSettings, columns: list[int]) -> OperatingPoint:
+    """Returns the operating point of some columns with their wires and drivers, every trap at its mean state."""
     rows, every = array.shape
     occupancy = array.traps.occupancy(array.voltage).reshape(every, rows).T
     return operating_point(

@@ -154,5 +154,10 @@ def _entry(name: str, value: Any, description: str | None) -> list[str]:
     comment = [f"# {line.strip()}" for line in (description or "").splitlines()]
     if value is None:
         return [*comment, f"# {name} ="]
-    text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
-    return [*comment, f"{name} = {text}"]
+    return [*comment, f"{name} = {_toml(value)}"]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_toml(entry) for entry in value)}]"
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ftj_spice.sampling.trng.settings import TrngSettings
-from ftj_spice.studies.trng_settings import load_trng_settings
+from ftj_spice.studies.trng.settings import load_trng_settings
 
 FEW = ("--bits", "4000", "--streams", "2", "--digitiser", "mid_level", "--interval", "8")
 QUICK = ("--suites", "sp800-22,diagnostics", "--tests", "frequency,runs,serial")

@@ -206,3 +206,19 @@ def test_a_card_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         card.area = 2.0
     assert np.isfinite(card.on_conductance)
+
+
+def test_range_of_noise_voltages_is_optional_but_whole():
+    card = load_card("hzo_mfis_nominal")
+    assert (card.rtn_voltage_low, card.rtn_voltage_high) == (1.2, 1.8)
+    assert card.rtn_voltage_low < card.rtn_voltage < card.rtn_voltage_high
+    data = nominal()
+    del data["rtn_voltage_low"], data["rtn_voltage_high"]
+    bare = parse_card(tomli_w.dumps(data), "bare.toml")
+    assert bare.rtn_voltage_low is None and bare.rtn_voltage_high is None
+    assert parse_card(card_toml(bare), "again.toml") == bare
+    with pytest.raises(SettingsError, match="given together, the lower one first"):
+        card.with_values(rtn_voltage_low=1.9)
+    data["rtn_voltage_low"] = nominal()["rtn_voltage_low"]
+    with pytest.raises(SettingsError, match=r"half.toml:\d+:\d+: 'rtn_voltage_low' and 'rtn_voltage_high' are given"):
+        parse_card(tomli_w.dumps(data), "half.toml")

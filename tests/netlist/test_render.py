@@ -224,12 +224,12 @@ def test_a_division_by_zero_in_a_template_is_a_sentence(monkeypatch):
 def test_only_numbers_and_identifiers_are_written(value, monkeypatch):
     template, context = _context("integrator", monkeypatch)
     with pytest.raises(RenderError, match="a template writes a"):
-        render(template, **context | {"voltage": value})
+        render(template, **context | {"voltage": [value, value]})
 
 
 def test_booleans_are_written_as_numbers(monkeypatch):
     template, context = _context("integrator", monkeypatch)
-    assert "vrow0 drive0 0 dc 1\n" in render(template, **context | {"voltage": True})
+    assert "vrow0 drive0 0 dc 1\n" in render(template, **context | {"voltage": [True, True]})
 
 
 @pytest.mark.parametrize("name", ["benches/none.cir.j2", "../pyproject.toml", "/etc/passwd", "benches"])

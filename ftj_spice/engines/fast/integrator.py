@@ -46,7 +46,7 @@ class OperatingPoint:
 def operating_point(
     cells: Cells,
     occupancy: NDArray[np.float64],
-    voltage: float,
+    voltage: float | NDArray[np.float64],
     *,
     word_resistance: float = 0.0,
     bit_resistance: float = 0.0,
@@ -62,7 +62,8 @@ def operating_point(
     Args:
         cells: The noisy cells.
         occupancy: Mean state of each trap, shape `(rows, columns)`.
-        voltage: Of all rows, in V.
+        voltage: Of all rows, in V; or, with trims, that between row driver and virtual ground of each cell, shape
+            `(rows, columns)`.
         word_resistance: Of the word lines, per segment, in ohm.
         bit_resistance: Of the bit lines, per segment, in ohm.
         driver_resistance: Output resistance of the row drivers in ohm.
@@ -94,7 +95,7 @@ def operating_point(
             raise EngineError(f"fast: the operating point of a {rows} x {columns} sampling array can't be solved")
         return found.reshape(cells.shape)
 
-    bias = np.full(cells.shape, float(voltage))
+    bias = np.broadcast_to(np.asarray(voltage, float), cells.shape)
     current = quiet * cells.current(bias)
     for _ in range(NEWTON_STEPS):
         bias = voltage - drop(current)

@@ -1,0 +1,73 @@
+"""Latents from a calibrated array."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftj_spice.common.errors import SettingsError
+from ftj_spice.device.card import Card
+from ftj_spice.sampling.calibration.procedure import Calibrated, deliver
+from ftj_spice.sampling.calibration.state import Calibration, check_belongs
+
+
+@dataclass(frozen=True)
+class CalibratedSamples:
+    """What a calibrated array gives.
+
+    Attributes:
+        latents: Shape `(samples, latents)`.
+        codes: Of the columns that deliver them, same shape.
+        calibration: With the running statistics as they stand afterwards.
+        seconds: Device time in s.
+        energy: That the cells of all columns took, spare ones included, in J.
+    """
+
+    latents: NDArray[np.float64]
+    codes: NDArray[np.int16]
+    calibration: Calibration
+    seconds: float
+    energy: float
+
+
+def sample_calibrated(
+    calibration: Calibration,
+    count: int,
+    *,
+    card: Card | None = None,
+    seed: int | None = None,
+    stream: int = 0,
+    jobs: int = 1,
+) -> CalibratedSamples:
+    """Draws latents by a stored calibration: its trims, its cells, its statistics, which go on where they adapt.
+
+    Args:
+        calibration: Of the array.
+        count: Number of latent vectors.
+        card: The array's card, to be checked; none is not checked.
+        seed: The array's seed, likewise.
+        stream: Tells runs of one array apart; each begins with the traps in their stationary distribution at V_RTN.
+        jobs: Threads; the latents do not depend on it.
+
+    Raises:
+        SettingsError: `count` or `stream` is out of range.
+        DataError: The calibration belongs to another array.
+    """
+    if count < 1:
+        raise SettingsError(f"count must be at least 1, got {count}")
+    if stream < 0:
+        raise SettingsError(f"stream must not be negative, got {stream}")
+    check_belongs(calibration, "the calibration", card, seed)
+    chip = calibration.chip(f"calibrated-sample-{stream}", jobs)
+    codes = chip.read(calibration.controls, count)
+    calibrated = Calibrated(calibration.controls, calibration.running, 0.0, 0.0, 0)
+    s = calibration.settings
+    latents, running = deliver(chip, calibrated, codes, s.memory, adapt=s.adapt)
+    kept = calibration.latents
+    return CalibratedSamples(
+        np.ascontiguousarray(latents[kept].T),
+        np.ascontiguousarray(codes[kept].T),
+        replace(calibration, running=running),
+        chip.seconds,
+        chip.energy,
+    )

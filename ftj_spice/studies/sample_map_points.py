@@ -1,0 +1,239 @@
+"""The points of a map: closed forms and simulation of each, side by side on threads."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import elementary_charge
+
+from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.seeds import seed_sequence
+from ftj_spice.device.card import Card
+from ftj_spice.device.traps import Traps
+from ftj_spice.sampling.array import SamplingArray
+from ftj_spice.sampling.digitisers import FULL_SCALE
+from ftj_spice.sampling.energy import converter_energy
+from ftj_spice.sampling.figures import (
+    QUANTITIES,
+    Figure,
+    evaluate,
+    gaussian_pair_information,
+    pair_information,
+)
+from ftj_spice.sampling.point import SamplePoint, make_point, solve_columns
+from ftj_spice.sampling.settings import SampleSettings
+from ftj_spice.sampling.tallies import FEWEST_SAMPLES, Tally, join, tally
+from ftj_spice.studies.observer import Observer
+from ftj_spice.studies.sample_map_settings import Grid, MapSettings
+
+MOST_TRANSITIONS = 1e12
+"""More trap transitions than this in one map (some hours) are refused."""
+BLOCKS = 8
+"""Parts that a point's units are simulated in; threads take them one by one."""
+
+
+@dataclass(frozen=True)
+class MapPoint:
+    """One operating point of a map.
+
+    Attributes:
+        voltage: V_RTN in V.
+        time: Sampling time in s.
+        period: From sample to sample in s.
+        samples: Of each unit.
+        units: Columns times copies.
+        figures: Simulated and closed, by name.
+        histogram: Standardised values of all units, in the bins of `ftj_spice.sampling.tallies`.
+        pair_information: What a sample's octile tells about the next one's, in bits: simulated, standard error, and of
+            a normal process of the same autocorrelation.
+        still: Share of samples without any trap transition: the law's atoms.
+        noise_steps: Standard deviation of the integrated charge, in steps of the map's one converter.
+        noise: Standard deviation of the value over its mean.
+        shot_noise: Shot noise of the integrated charge, `sqrt(q I T)`, over its standard deviation; it is not
+            simulated.
+        cell_energy: Energy per sample that goes into the cells, closed form, in J.
+        wire_energy: Energy per sample that heats wires and drivers, closed form, in J.
+        converter_energy: Estimate of one conversion's energy in J.
+        relaxation: Relaxation time of a nominal trap in s.
+        occupancy: Of a nominal trap.
+        transitions: Per sample of a column, of all its traps.
+        reference_shift: What wires and drivers move the value by, in standard deviations.
+    """
+
+    voltage: float
+    time: float
+    period: float
+    samples: int
+    units: int
+    figures: dict[str, Figure]
+    histogram: NDArray[np.int64]
+    pair_information: tuple[float, float, float]
+    still: float
+    noise_steps: float
+    noise: float
+    shot_noise: float
+    cell_energy: float
+    wire_energy: float
+    converter_energy: float
+    relaxation: float
+    occupancy: float
+    transitions: float
+    reference_shift: float
+
+    @property
+    def rate(self) -> float:
+        """Samples per second and column."""
+        return 1.0 / self.period
+
+    @property
+    def energy(self) -> float:
+        """Energy per sample in J: rows (closed form) and converter (estimate)."""
+        return self.figures["supply_energy"].closed + self.converter_energy
+
+
+def point_settings(settings: MapSettings, voltage: float, time: float) -> SampleSettings:
+    """Returns the sample settings of a point."""
+    return settings.sample.model_copy(update={"voltage": voltage, "time": time})
+
+
+def closed_point(card: Card, settings: MapSettings, voltage: float, time: float) -> SamplePoint:
+    """Returns the closed forms of one operating point.
+
+    Raises:
+        SettingsError: The card leaves no noise there.
+        EngineError: An operating point can't be found.
+    """
+    own = point_settings(settings, voltage, time)
+    array = SamplingArray.draw(card, own, settings.columns, settings.seed)
+    return make_point(array, own, solve_columns(array, own))
+
+
+def samples_of(point: SamplePoint, settings: MapSettings) -> int:
+    """Returns how many samples each unit of a point gets."""
+    wanted = settings.transitions / (settings.units * point.transitions)
+    return int(np.clip(wanted, FEWEST_SAMPLES, settings.samples))
+
+
+def check_size(card: Card, settings: MapSettings, grid: Grid) -> None:
+    """Refuses a map that would take too long.
+
+    Raises:
+        SettingsError: The sentence says how many transitions it would have.
+    """
+    traps = Traps.from_card(card, 1)
+    spread = settings.sample.time_constant_spread * card.time_constant_spread
+    cycle = traps.capture_time_at(grid.voltages) + traps.emission_time_at(grid.voltages)
+    # The mean rate of lognormal times is larger than the nominal one.
+    each = 2.0 * settings.sample.rows * np.exp(0.5 * spread**2) * grid.times[None, :] / cycle[:, None] * settings.units
+    total = float(np.sum(np.maximum(FEWEST_SAMPLES * each, np.minimum(settings.transitions, settings.samples * each))))
+    if total > MOST_TRANSITIONS:
+        raise SettingsError(
+            f"the map would have some {total:.2g} trap transitions, more than {MOST_TRANSITIONS:.0e}: shorten the "
+            "times, lower the voltages, or take fewer points, columns or copies"
+        )
+
+
+def simulate_points(
+    card: Card, settings: MapSettings, grid: Grid, jobs: int, observer: Observer
+) -> list[list[MapPoint]]:
+    """Simulates every point of a map; the result does not depend on the number of threads.
+
+    Args:
+        card: Device card.
+        settings: Settings of the map.
+        grid: Its points.
+        jobs: Threads.
+        observer: Told about progress, as `sample`.
+
+    Returns:
+        Points by voltage and time.
+    """
+    step = _charge_step(card, settings)
+    total = len(grid.voltages) * len(grid.times)
+    with ThreadPoolExecutor(jobs) as pool:
+        pending: list[tuple[int, int, SamplePoint, list[Future[Tally]]]] = []
+        done: dict[tuple[int, int], MapPoint] = {}
+        observer("sample", 0, total)
+
+        def collect() -> None:
+            i, k, point, parts = pending.pop(0)
+            done[i, k] = _measure(point, join([part.result() for part in parts]), float(grid.times[k]), step, settings)
+            observer("sample", len(done), total)
+
+        try:
+            for i, k, point in _closed(card, settings, grid):
+                samples = samples_of(point, settings)
+                words = _words(settings, i, k)
+                bounds = np.linspace(0, len(words), min(BLOCKS, len(words)) + 1).astype(int)
+                parts = [
+                    pool.submit(tally, words[low:high], int(low), point.table, samples)
+                    for low, high in pairwise(bounds)
+                ]
+                pending.append((i, k, point, parts))
+                while len(pending) > jobs + 1:  # a few points ahead, no more: their laws take memory
+                    collect()
+            while pending:
+                collect()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [[done[i, k] for k in range(len(grid.times))] for i in range(len(grid.voltages))]
+
+
+def _closed(card: Card, settings: MapSettings, grid: Grid) -> Iterator[tuple[int, int, SamplePoint]]:
+    """Yields the closed forms of all points; the wires are solved once per voltage."""
+    first = point_settings(settings, float(grid.voltages[0]), float(grid.times[0]))
+    drawn = SamplingArray.draw(card, first, settings.columns, settings.seed)
+    for i, voltage in enumerate(grid.voltages.tolist()):
+        array = replace(drawn, voltage=voltage)
+        array.check_noise()
+        columns = solve_columns(array, point_settings(settings, voltage, float(grid.times[0])))
+        for k, time in enumerate(grid.times.tolist()):
+            yield i, k, make_point(array, point_settings(settings, voltage, time), columns)
+
+
+def _words(settings: MapSettings, i: int, k: int) -> NDArray[np.uint64]:
+    """Returns the first word of every trap's random stream at a point, shape `(units, rows)`."""
+    count = settings.units * settings.sample.rows
+    words = seed_sequence(settings.seed, "sample-map", i, k).generate_state(count, np.uint64)
+    return words.reshape(settings.units, settings.sample.rows)
+
+
+def _charge_step(card: Card, settings: MapSettings) -> float:
+    """Returns the step of the map's one converter in C: it fits the array's own operating point."""
+    s = settings.sample
+    if s.integration_capacitance is not None:
+        return 2.0 * FULL_SCALE * s.integration_capacitance / 2**s.adc_bits
+    point = closed_point(card, settings, s.voltage or card.rtn_voltage, s.time)
+    return float(np.max(point.sigma)) * s.time * 2.0 * s.adc_sigmas / 2**s.adc_bits
+
+
+def _measure(point: SamplePoint, found: Tally, time: float, step: float, settings: MapSettings) -> MapPoint:
+    figures = evaluate(point, found)
+    information, error = pair_information(found.pairs)
+    normal = gaussian_pair_information(figures["autocorrelation_1"].closed)
+    assert list(figures) == list(QUANTITIES)
+    return MapPoint(
+        voltage=point.voltage,
+        time=time,
+        period=point.period,
+        samples=found.samples,
+        units=len(found.means),
+        figures=figures,
+        histogram=found.histogram,
+        pair_information=(information, error, normal),
+        still=float(np.mean([point.laws[k].atoms.sum() for k in point.law])),
+        noise_steps=float(np.sqrt(np.mean(point.sigma**2))) * time / step,
+        noise=float(np.mean(point.sigma / point.mean)),
+        shot_noise=float(np.mean(np.sqrt(elementary_charge * point.mean / time) / point.sigma)),
+        cell_energy=point.cell_power * point.period,
+        wire_energy=(point.power - point.cell_power) * point.period,
+        converter_energy=converter_energy(settings.sample.adc_bits),
+        relaxation=point.relaxation,
+        occupancy=point.occupancy,
+        transitions=point.transitions,
+        reference_shift=float(np.mean(point.reference_shift)),
+    )
