@@ -24,9 +24,9 @@ from ftj_spice.sampling.phase import sample
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.sampling.tallies import Tally, join, tally
 from ftj_spice.studies.observer import silent
-from ftj_spice.studies.sample_map_audit import ENERGY_LIMIT, audit_points
-from ftj_spice.studies.sample_map_points import closed_point
-from ftj_spice.studies.sample_map_settings import grid_of, load_map_settings
+from ftj_spice.studies.sample_map.audit import ENERGY_LIMIT, audit_points
+from ftj_spice.studies.sample_map.points import closed_point
+from ftj_spice.studies.sample_map.settings import grid_of, load_map_settings
 
 CARD = "hzo_mfis_nominal"
 TARGET = 1e7

@@ -11,8 +11,8 @@ from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.calibrate import CalibrateResult
-    from ftj_spice.studies.sample_map import MapResult
+    from ftj_spice.studies.calibration.study import CalibrateResult
+    from ftj_spice.studies.sample_map.study import MapResult
 
 EPILOG = (
     "Examples:\n\n"
@@ -103,15 +103,15 @@ def _changes(values: dict[str, Any]) -> list[str]:
 
 def _settings_toml(calibrate: bool) -> str:
     from ftj_spice.sampling.calibration.settings import CalibrateSettings
-    from ftj_spice.studies.sample_map_settings import MapSettings
+    from ftj_spice.studies.sample_map.settings import MapSettings
     from ftj_spice.studies.settings import default_toml
 
     return default_toml(CalibrateSettings, "sample --calibrate") if calibrate else default_toml(MapSettings, "sample")
 
 
 def _map(order: _Order) -> None:
-    from ftj_spice.studies.sample_map import sample_map
-    from ftj_spice.studies.sample_map_settings import load_map_settings
+    from ftj_spice.studies.sample_map.settings import load_map_settings
+    from ftj_spice.studies.sample_map.study import sample_map
 
     settings = load_map_settings(order.config, order.changes)
     names = {"sample": "operating points", "audit": "audit (ngspice)", "report": "files and report"}
@@ -126,7 +126,7 @@ def _map(order: _Order) -> None:
 
 
 def _calibrate(order: _Order) -> None:
-    from ftj_spice.studies.calibrate import CALIBRATION_FILE, calibrate, load_calibrate_settings
+    from ftj_spice.studies.calibration.study import CALIBRATION_FILE, calibrate, load_calibrate_settings
 
     settings = load_calibrate_settings(order.config, order.changes)
     names = {"calibrate": "calibrated arrays", "store": "stored array", "audit": "audit (ngspice)"}

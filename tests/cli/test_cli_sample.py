@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from ftj_spice.studies.sample_map_settings import MapSettings
+from ftj_spice.studies.sample_map.settings import MapSettings
 
 QUICK = ("--set", "columns=2", "--set", "samples=64", "--set", "transitions=1e5", "--set", "sample.rows=3",
          "--set", "audit_samples=2", "--audit", "1")  # fmt: skip
@@ -14,7 +14,7 @@ QUICK = ("--set", "columns=2", "--set", "samples=64", "--set", "transitions=1e5"
 @pytest.fixture(autouse=True)
 def few_plots(monkeypatch):
     """Maps of one figure only: drawing takes longer than everything else here."""
-    monkeypatch.setattr("ftj_spice.studies.sample_map_plots.DRAWN", ("distance",))
+    monkeypatch.setattr("ftj_spice.studies.sample_map.plots.DRAWN", ("distance",))
 
 
 SWEEPS = ("--sweep-voltage", "1.4:1.6:2", "--sweep-time", "1ms:5ms:2")

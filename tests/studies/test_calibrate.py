@@ -13,8 +13,8 @@ from ftj_spice.results.plots import calibration as plots
 from ftj_spice.sampling.calibration.draw import sample_calibrated
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
 from ftj_spice.sampling.calibration.state import load_calibration
-from ftj_spice.studies.calibrate import CALIBRATION_FILE, calibrate, load_calibrate_settings
-from ftj_spice.studies.calibrate_points import run_point
+from ftj_spice.studies.calibration.points import run_point
+from ftj_spice.studies.calibration.study import CALIBRATION_FILE, calibrate, load_calibrate_settings
 from ftj_spice.studies.settings import default_toml
 
 SMALL = (
@@ -116,7 +116,7 @@ def test_measured_distances_are_explained(run):
 
 
 def test_a_failed_audit_fails_the_run_and_is_told(run):
-    from ftj_spice.studies.calibrate_metrics import summarise
+    from ftj_spice.studies.calibration.metrics import summarise
 
     result, _, _ = run
     bad = replace(result, audit=replace(result.audit, largest=0.5))

@@ -15,10 +15,9 @@ from ftj_spice.common.errors import OutputError, SettingsError
 from ftj_spice.results.datasets import read_dataset
 from ftj_spice.sampling.energy import converter_energy
 from ftj_spice.sampling.figures import QUANTITIES, Figure
-from ftj_spice.studies.sample_map import sample_map
-from ftj_spice.studies.sample_map_audit import draw_points
-from ftj_spice.studies.sample_map_goal import recommend
-from ftj_spice.studies.sample_map_settings import (
+from ftj_spice.studies.sample_map.audit import draw_points
+from ftj_spice.studies.sample_map.goal import recommend
+from ftj_spice.studies.sample_map.settings import (
     LARGEST_SWEEP,
     Grid,
     Limits,
@@ -26,6 +25,7 @@ from ftj_spice.studies.sample_map_settings import (
     load_map_settings,
     parse_sweep,
 )
+from ftj_spice.studies.sample_map.study import sample_map
 
 SMALL = ("columns=2", "copies=32", "samples=200", "transitions=2e5", "sample.rows=4")
 
@@ -37,7 +37,7 @@ def mapped(*changes, **more):
 @pytest.fixture
 def few_plots(monkeypatch):
     """Maps of two figures only: drawing takes longer than everything else here."""
-    monkeypatch.setattr("ftj_spice.studies.sample_map_plots.DRAWN", ("distance", "kurtosis"))
+    monkeypatch.setattr("ftj_spice.studies.sample_map.plots.DRAWN", ("distance", "kurtosis"))
 
 
 @pytest.fixture(scope="module")

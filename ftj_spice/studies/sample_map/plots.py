@@ -10,11 +10,11 @@ from ftj_spice.results.plots import sample_map as plots
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.figures import QUANTITIES
 from ftj_spice.sampling.tallies import BINS, LAGS, REACH
-from ftj_spice.studies.sample_map_goal import checks
-from ftj_spice.studies.sample_map_points import MapPoint, closed_point
+from ftj_spice.studies.sample_map.goal import checks
+from ftj_spice.studies.sample_map.points import MapPoint, closed_point
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.sample_map import MapResult
+    from ftj_spice.studies.sample_map.study import MapResult
 
 DRAWN = (
     "mean", "variance", "latent_variance", "skewness", "kurtosis", "distance", "autocorrelation_1", "shannon_entropy",

@@ -23,11 +23,11 @@ from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.figures import QUANTITIES
 from ftj_spice.studies.observer import Observer, silent
-from ftj_spice.studies.sample_map_audit import PointAudit, audit_points
-from ftj_spice.studies.sample_map_files import metrics_of, write_map
-from ftj_spice.studies.sample_map_goal import Recommendation, recommend
-from ftj_spice.studies.sample_map_points import MapPoint, check_size, simulate_points
-from ftj_spice.studies.sample_map_settings import GOALS, Grid, MapSettings, grid_of
+from ftj_spice.studies.sample_map.audit import PointAudit, audit_points
+from ftj_spice.studies.sample_map.files import metrics_of, write_map
+from ftj_spice.studies.sample_map.goal import Recommendation, recommend
+from ftj_spice.studies.sample_map.points import MapPoint, check_size, simulate_points
+from ftj_spice.studies.sample_map.settings import GOALS, Grid, MapSettings, grid_of
 from ftj_spice.studies.settings import check_jobs
 
 FALSE_ALARM = 1e-4

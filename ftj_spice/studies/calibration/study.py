@@ -17,8 +17,8 @@ from ftj_spice.sampling.calibration.audit import audit_calibration
 from ftj_spice.sampling.calibration.procedure import Judgement
 from ftj_spice.sampling.calibration.settings import CalibrateSettings, tools_of
 from ftj_spice.sampling.calibration.state import Calibration, encode_calibration, first_array
-from ftj_spice.studies.calibrate_metrics import measure, summarise
-from ftj_spice.studies.calibrate_points import (
+from ftj_spice.studies.calibration.metrics import measure, summarise
+from ftj_spice.studies.calibration.points import (
     ExactLaw,
     Point,
     StartUp,
@@ -168,7 +168,7 @@ def _run(settings: CalibrateSettings, card: Card, jobs: int, observer: Observer,
 
 def _write(run: RunDirectory, result: CalibrateResult, watch: Stopwatch, command: Sequence[str]) -> None:
     from ftj_spice.results.plots.style import figure_png
-    from ftj_spice.studies.calibrate_report import figures, render_calibrate_report
+    from ftj_spice.studies.calibration.report import figures, render_calibrate_report
 
     run.write_bytes(CALIBRATION_FILE, encode_calibration(result.calibration))
     netlists = {} if result.audit is None else result.audit.netlists

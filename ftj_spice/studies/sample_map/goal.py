@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ftj_spice.results.units import engineering as eng
-from ftj_spice.studies.sample_map_points import MapPoint
-from ftj_spice.studies.sample_map_settings import Limits
+from ftj_spice.studies.sample_map.points import MapPoint
+from ftj_spice.studies.sample_map.settings import Limits
 
 
 @dataclass(frozen=True)

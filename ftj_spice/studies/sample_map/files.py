@@ -15,13 +15,13 @@ from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.energy import CONVERTER_SOURCE
 from ftj_spice.sampling.figures import QUANTITIES
 from ftj_spice.studies.observer import Observer
-from ftj_spice.studies.sample_map_goal import Recommendation, checks
-from ftj_spice.studies.sample_map_plots import draw_plots
-from ftj_spice.studies.sample_map_points import MapPoint
-from ftj_spice.studies.sample_map_report import render_map_report
+from ftj_spice.studies.sample_map.goal import Recommendation, checks
+from ftj_spice.studies.sample_map.plots import draw_plots
+from ftj_spice.studies.sample_map.points import MapPoint
+from ftj_spice.studies.sample_map.report import render_map_report
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.sample_map import MapResult
+    from ftj_spice.studies.sample_map.study import MapResult
 
 PROPERTIES: dict[str, tuple[str, str]] = {
     "period": ("s", "time from sample to sample"),

@@ -27,7 +27,7 @@ from ftj_spice.sampling.point import SamplePoint, make_point, solve_columns
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.sampling.tallies import FEWEST_SAMPLES, Tally, join, tally
 from ftj_spice.studies.observer import Observer
-from ftj_spice.studies.sample_map_settings import Grid, MapSettings
+from ftj_spice.studies.sample_map.settings import Grid, MapSettings
 
 MOST_TRANSITIONS = 1e12
 """More trap transitions than this in one map (some hours) are refused."""

@@ -10,12 +10,12 @@ from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.energy import CONVERTER_SOURCE
 from ftj_spice.sampling.figures import QUANTITIES
-from ftj_spice.studies.sample_map_goal import GOALS, Recommendation
-from ftj_spice.studies.sample_map_plots import MEANING, Plot
-from ftj_spice.studies.sample_map_points import MapPoint
+from ftj_spice.studies.sample_map.goal import GOALS, Recommendation
+from ftj_spice.studies.sample_map.plots import MEANING, Plot
+from ftj_spice.studies.sample_map.points import MapPoint
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.sample_map import MapResult
+    from ftj_spice.studies.sample_map.study import MapResult
 
 
 def render_map_report(result: "MapResult", drawn: list[Plot], durations: dict[str, float]) -> str:

@@ -15,8 +15,8 @@ from ftj_spice.sampling.phase import KeptPart, SampleResult, sample
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.sampling.transients import Outcome, Part, plan, simulate_part
 from ftj_spice.studies.observer import Observer
-from ftj_spice.studies.sample_map_points import point_settings
-from ftj_spice.studies.sample_map_settings import Grid, MapSettings
+from ftj_spice.studies.sample_map.points import point_settings
+from ftj_spice.studies.sample_map.settings import Grid, MapSettings
 
 ENERGY_LIMIT = 1e-3
 """Largest relative deviation of a transient's energy allowed."""

@@ -13,11 +13,11 @@ from ftj_spice.results.plots.run import timing_bar
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.calibration.settings import tools_of
-from ftj_spice.studies.calibrate_metrics import BEFORE, warnings
-from ftj_spice.studies.calibrate_points import Point
+from ftj_spice.studies.calibration.metrics import BEFORE, warnings
+from ftj_spice.studies.calibration.points import Point
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.calibrate import CalibrateResult
+    from ftj_spice.studies.calibration.study import CalibrateResult
 
 HARDWARE = {
     "range": "a reference-current converter and a bank of capacitors on each column",

@@ -9,11 +9,11 @@ from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.calibration.procedure import Judgement
 from ftj_spice.sampling.calibration.settings import CalibrateSettings, tools_of
 from ftj_spice.sampling.energy import CONVERTER_SOURCE, converter_energy
-from ftj_spice.studies.calibrate_points import CONFIDENCE, Point
+from ftj_spice.studies.calibration.points import CONFIDENCE, Point
 
 if TYPE_CHECKING:
     from ftj_spice.device.card import Card
-    from ftj_spice.studies.calibrate import CalibrateResult
+    from ftj_spice.studies.calibration.study import CalibrateResult
 
 BEFORE = frozenset({"range", "standardise"})
 """Tools that leave the cells as they are: what comes before a calibration of the cells themselves."""
