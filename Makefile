@@ -24,6 +24,9 @@ benchmark:
 	.venv/bin/python benchmarks/arrays.py
 	.venv/bin/python benchmarks/program.py
 	.venv/bin/python benchmarks/vmm.py
+	.venv/bin/python benchmarks/sampling.py
+	.venv/bin/python benchmarks/sp800_22.py
+	.venv/bin/python benchmarks/sp800_90b.py
 
 clean:
 	rm -rf .venv demo-run build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftj_spice.array.array import Array as Array
+    from ftj_spice.array.fingerprint.settings import FingerprintSettings as FingerprintSettings
     from ftj_spice.array.settings import ReadSettings as ReadSettings
     from ftj_spice.array.writing.settings import ProgramSettings as ProgramSettings
     from ftj_spice.common.errors import FtjSpiceError as FtjSpiceError
@@ -37,10 +38,17 @@ if TYPE_CHECKING:
     from ftj_spice.netlist.circuit import Drive as Drive
     from ftj_spice.netlist.circuit import Line as Line
     from ftj_spice.netlist.circuit import Transistor as Transistor
+    from ftj_spice.sampling.calibration.draw import sample_calibrated as sample_calibrated
+    from ftj_spice.sampling.calibration.settings import CalibrateSettings as CalibrateSettings
+    from ftj_spice.sampling.calibration.state import load_calibration as load_calibration
     from ftj_spice.sampling.phase import sample as sample
     from ftj_spice.sampling.settings import SampleSettings as SampleSettings
+    from ftj_spice.sampling.trng.settings import TrngSettings as TrngSettings
+    from ftj_spice.sampling.trng.source import BitSource as BitSource
+    from ftj_spice.studies.calibration.study import calibrate as calibrate
     from ftj_spice.studies.characterize import CharacterizeResult as CharacterizeResult
     from ftj_spice.studies.characterize import characterize as characterize
+    from ftj_spice.studies.fingerprint.study import fingerprint as fingerprint
     from ftj_spice.studies.fit import FitOrder as FitOrder
     from ftj_spice.studies.fit import FitResult as FitResult
     from ftj_spice.studies.fit import fit as fit
@@ -50,15 +58,24 @@ if TYPE_CHECKING:
     from ftj_spice.studies.program import load_program_settings as load_program_settings
     from ftj_spice.studies.program import program as program
     from ftj_spice.studies.replay import replay as replay
+    from ftj_spice.studies.sample_map.settings import MapSettings as MapSettings
+    from ftj_spice.studies.sample_map.study import sample_map as sample_map
     from ftj_spice.studies.settings import RunSettings as RunSettings
     from ftj_spice.studies.settings import load_settings as load_settings
     from ftj_spice.studies.train import train as train
+    from ftj_spice.studies.trng.digitisers import trng_digitisers as trng_digitisers
+    from ftj_spice.studies.trng.entropy import trng_entropy as trng_entropy
+    from ftj_spice.studies.trng.generate import trng_generate as trng_generate
+    from ftj_spice.studies.trng.rates import trng_rates as trng_rates
+    from ftj_spice.studies.trng.testing import trng_test as trng_test
     from ftj_spice.studies.vmm import VmmResult as VmmResult
     from ftj_spice.studies.vmm import vmm as vmm
 
 _HOMES = {
     "Array": "array.array",
     "ArrayCircuit": "netlist.circuit",
+    "BitSource": "sampling.trng.source",
+    "CalibrateSettings": "sampling.calibration.settings",
     "Card": "device.card",
     "CharacterizeResult": "studies.characterize",
     "Decoder": "generative.decoder",
@@ -67,11 +84,13 @@ _HOMES = {
     "Drive": "netlist.circuit",
     "EngineError": "engines.errors",
     "FastReader": "engines.fast",
+    "FingerprintSettings": "array.fingerprint.settings",
     "FitOrder": "studies.fit",
     "FitResult": "studies.fit",
     "FtjSpiceError": "common.errors",
     "GenerateResult": "studies.generate",
     "Line": "netlist.circuit",
+    "MapSettings": "studies.sample_map.settings",
     "MeanSwitching": "device.switching",
     "NgspiceEngine": "engines.ngspice",
     "ProgramSettings": "array.writing.settings",
@@ -82,12 +101,16 @@ _HOMES = {
     "SampleSettings": "sampling.settings",
     "Transistor": "netlist.circuit",
     "TransposedConvolution": "generative.convolution",
+    "TrngSettings": "sampling.trng.settings",
     "VmmResult": "studies.vmm",
     "Waveform": "device.waveform",
     "available_cards": "device.card",
+    "calibrate": "studies.calibration.study",
     "characterize": "studies.characterize",
+    "fingerprint": "studies.fingerprint.study",
     "fit": "studies.fit",
     "generate": "studies.generate",
+    "load_calibration": "sampling.calibration.state",
     "load_card": "device.card",
     "load_program_settings": "studies.program",
     "load_settings": "studies.settings",
@@ -96,8 +119,15 @@ _HOMES = {
     "program": "studies.program",
     "replay": "studies.replay",
     "sample": "sampling.phase",
+    "sample_calibrated": "sampling.calibration.draw",
+    "sample_map": "studies.sample_map.study",
     "static_current": "device.current",
     "train": "studies.train",
+    "trng_digitisers": "studies.trng.digitisers",
+    "trng_entropy": "studies.trng.entropy",
+    "trng_generate": "studies.trng.generate",
+    "trng_rates": "studies.trng.rates",
+    "trng_test": "studies.trng.testing",
     "vmm": "studies.vmm",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605
