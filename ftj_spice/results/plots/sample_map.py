@@ -17,6 +17,7 @@ from ftj_spice.results.plots.style import CLOSED_FORM, NOTE, SIMULATED, WIDTH, f
 from ftj_spice.results.units import engineering, scale_for, takes_prefix
 
 _REACH = 4.0  # standard errors at the ends of the deviations' colours
+_SPAN = 1e4  # a logarithmic scale reaches down to the largest value over this: simulations resolve no more
 _DECADE = 8.0  # values that span more than this factor are drawn on a logarithmic scale
 
 
@@ -42,7 +43,8 @@ def figure_maps(
 ) -> Figure:  # fmt: skip
     """Draws one figure of every point: simulation, closed form, and their difference in standard errors.
 
-    On a logarithmic scale, simulated values below the closed form's least one have its colour.
+    A logarithmic scale ends at the closed form's least value and spans four decades at most; smaller values have the
+    colour of its end.
 
     Args:
         axes: The points, two at least along each axis.
@@ -334,7 +336,7 @@ def limits_map(axes: MapAxes, missed: dict[str, NDArray[np.bool_]]) -> Figure:
 def _norm(values: NDArray[np.float64]) -> Normalize:
     low, high = float(values.min()), float(values.max())
     if low > 0 and high > _DECADE * low:
-        return LogNorm(low, high)
+        return LogNorm(max(low, high / _SPAN), high)
     pad = 0.0 if high > low else 0.5 * max(abs(high), 1e-30)
     return Normalize(low - pad, high + pad)
 
