@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from ftj_spice.sampling.settings import SampleSettings as SampleSettings
     from ftj_spice.sampling.trng.settings import TrngSettings as TrngSettings
     from ftj_spice.sampling.trng.source import BitSource as BitSource
+    from ftj_spice.studies.calibration.draw import DrawSettings as DrawSettings
+    from ftj_spice.studies.calibration.draw import draw_latents as draw_latents
     from ftj_spice.studies.calibration.study import calibrate as calibrate
     from ftj_spice.studies.characterize import CharacterizeResult as CharacterizeResult
     from ftj_spice.studies.characterize import characterize as characterize
@@ -81,6 +83,7 @@ _HOMES = {
     "Decoder": "generative.decoder",
     "Dense": "generative.layers",
     "DomainSwitching": "device.domains",
+    "DrawSettings": "studies.calibration.draw",
     "Drive": "netlist.circuit",
     "EngineError": "engines.errors",
     "FastReader": "engines.fast",
@@ -107,6 +110,7 @@ _HOMES = {
     "available_cards": "device.card",
     "calibrate": "studies.calibration.study",
     "characterize": "studies.characterize",
+    "draw_latents": "studies.calibration.draw",
     "fingerprint": "studies.fingerprint.study",
     "fit": "studies.fit",
     "generate": "studies.generate",

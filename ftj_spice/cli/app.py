@@ -81,11 +81,9 @@ def main() -> None:
     The exit status is 0 on success, the error's own for errors a user can put right (1, or 2 for settings and usage),
     130 on Ctrl-C, 143 on SIGTERM, 141 when nobody reads the output. Programming errors keep their traceback.
     """
-    interruption = Interruption()
+    interruption, status = Interruption(), 1
     interruption.watch()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    _write_any_name()
     try:
         status = app(prog_name="ftj-spice", standalone_mode=False)
         if sys.stdout is not None:
@@ -100,20 +98,32 @@ def main() -> None:
     except (NobodyReadsError, BrokenPipeError):
         abandon_output()
         status = 141
-    except OSError as error:
-        if error.errno not in _EXHAUSTED and "temporary directory" not in str(error):
-            raise
-        abandon_output()
-        complain(f"the machine has no room left for this: {error.strerror or error}")
-        status = 1
-    except MemoryError:
-        complain("the machine has not enough memory for this")
-        status = 1
+    except Exception as error:  # Ctrl-C may come out as something else: Python wraps it while a class is made
+        if interruption.status is None:
+            _explain_exhaustion(error)
     if interruption.status is not None:
         interruption.ignore()
         complain("interrupted; nothing half-done was left behind")
         status = interruption.status
     sys.exit(status)
+
+
+def _write_any_name() -> None:
+    """Lets messages hold file names that are not UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _explain_exhaustion(error: Exception) -> None:
+    """Says in one sentence what the machine has run out of; anything else is a programming error and goes on."""
+    if isinstance(error, MemoryError):
+        complain("the machine has not enough memory for this")
+    elif isinstance(error, OSError) and (error.errno in _EXHAUSTED or "temporary directory" in str(error)):
+        abandon_output()
+        complain(f"the machine has no room left for this: {error.strerror or error}")
+    else:
+        raise error
 
 
 def _explain(error: Any) -> int:

@@ -1,5 +1,6 @@
 """`ftj-spice generate`: the main job."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ EPILOG = (
     "  ftj-spice generate -n 16 --seed 7 -o run7 -j 2           16 digits, two ngspice workers\n\n"
     "  ftj-spice generate -n 1000 --engine fast --audit 20      compiled engines, a part of their work audited\n\n"
     "  ftj-spice generate --set sample.voltage=1.4 -o low       another operating point\n\n"
+    "  ftj-spice sample --calibrate -o calibrated; ftj-spice generate --calibration calibrated/calibration.npz\n\n"
     "  ftj-spice config > mine.toml; ftj-spice generate --config mine.toml -o mine"
 )
 
@@ -41,6 +43,9 @@ def generate(
             show_default="8",
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Draw latents from the calibrated array of this file (.npz).")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see ftj-spice config.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -58,12 +63,14 @@ def generate(
     changes = [*(change or []), *(engine_changes(engine) if engine is not None else ())]
     given = (("samples", samples), ("seed", seed), ("audit", audit))
     changes += [f"{key}={value}" for key, value in given if value is not None]
+    if calibration is not None:
+        changes.append(f"calibration={json.dumps(str(calibration), ensure_ascii=False)}")
     settings = load_settings(config, changes)
     expected = estimate(settings, jobs)
     if expected.long and not quiet:
         complain(expected.sentence)
     names = {
-        "sample": f"sample phase ({settings.engine.sample})",
+        "sample": f"sample phase ({settings.engine.sample if settings.calibration is None else 'calibrated array'})",
         "read": f"decoder layers ({settings.engine.read})",
         "report": "files and report",
     }

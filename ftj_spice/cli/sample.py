@@ -1,5 +1,6 @@
 """`ftj-spice sample`: what the sampling array draws, over voltage and time; and its calibration."""
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
 if TYPE_CHECKING:
+    from ftj_spice.studies.calibration.draw import DrawResult
     from ftj_spice.studies.calibration.study import CalibrateResult
     from ftj_spice.studies.sample_map.study import MapResult
 
@@ -21,6 +23,7 @@ EPILOG = (
     "  ftj-spice sample --sweep-time 0.1ms:50ms:25 --set sample.voltage=1.6 --goal fastest -o line\n\n"
     "  ftj-spice sample --set sample.time_constant_spread=1 --set columns=64 -o spread      cells that differ\n\n"
     "  ftj-spice sample --calibrate -o calibrated                                calibrate an array that spreads\n\n"
+    "  ftj-spice sample --calibration calibrated/calibration.npz -n 10000 -o latents      latents from that array\n\n"
     "  ftj-spice sample --show-settings > map.toml; ftj-spice sample --config map.toml -o map"
 )
 
@@ -48,9 +51,16 @@ def sample(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Calibrate an array through its read-out, and store what was found.")
     ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Draw latents from the calibrated array of this file (.npz).")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("-n", "--samples", help="Latent vectors to draw with --calibration.", show_default="10000"),
+    ] = None,
     card: Annotated[str | None, typer.Option(help="Device card: a packaged name or a .toml file.")] = None,
     audit: Annotated[
-        int | None, typer.Option(help="Random points that ngspice repeats; 0 for none.", show_default="4")
+        int | None, typer.Option(help="Random points, or columns, that ngspice repeats; 0 for none.", show_default="4")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", show_default="0")] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="Threads, and ngspice workers of the audit.")] = 1,
@@ -68,16 +78,24 @@ def sample(
 
     shared = {"card": card, "audit": audit, "seed": seed}
     swept = {"sweep_voltage": sweep_voltage, "sweep_time": sweep_time, "goal": goal}
-    if calibrate and (given := [name for name, value in swept.items() if value is not None]):
-        option = "--" + given[0].replace("_", "-")
-        raise SettingsError(f"{option} does not go with --calibrate: a calibration sweeps nothing")
-    changes = [*(change or []), *_changes(shared | swept)]
+    drawn = {"calibration": None if calibration is None else str(calibration), "samples": samples}
+    if calibrate and calibration is not None:
+        raise SettingsError("--calibrate does not go with --calibration: calibrate first, then draw by what was stored")
+    if calibration is None and samples is not None:
+        raise SettingsError("-n goes with --calibration only; a map takes --set samples=..., of each column")
+    given = [name for name, value in swept.items() if value is not None]
+    if given and (calibrate or calibration is not None):
+        other = "--calibrate: a calibration" if calibrate else "--calibration: a calibrated array"
+        raise SettingsError(f"--{given[0].replace('_', '-')} does not go with {other} sweeps nothing")
+    changes = [*(change or []), *_changes(shared | swept | drawn)]
     if show_settings:
-        say(_settings_toml(calibrate))
+        say(_settings_toml(calibrate, calibration is not None))
         return
     order = _Order(out, config, changes, jobs, force, quiet, as_json)
     if calibrate:
         _calibrate(order)
+    elif calibration is not None:
+        _draw(order)
     else:
         _map(order)
 
@@ -98,14 +116,20 @@ class _Order:
 def _changes(values: dict[str, Any]) -> list[str]:
     """Returns options as changes of settings."""
     given = {name: value for name, value in values.items() if value is not None}
-    return [f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in given.items()]
+    return [
+        f"{name}={json.dumps(value, ensure_ascii=False) if isinstance(value, str) else value}"
+        for name, value in given.items()
+    ]
 
 
-def _settings_toml(calibrate: bool) -> str:
+def _settings_toml(calibrate: bool, draw: bool) -> str:
     from ftj_spice.sampling.calibration.settings import CalibrateSettings
+    from ftj_spice.studies.calibration.draw import DrawSettings
     from ftj_spice.studies.sample_map.settings import MapSettings
     from ftj_spice.studies.settings import default_toml
 
+    if draw:
+        return default_toml(DrawSettings, "sample --calibration")
     return default_toml(CalibrateSettings, "sample --calibrate") if calibrate else default_toml(MapSettings, "sample")
 
 
@@ -138,7 +162,20 @@ def _calibrate(order: _Order) -> None:
     _close(order, result, f"; the calibration is in {order.out / CALIBRATION_FILE}")
 
 
-def _close(order: _Order, result: "MapResult | CalibrateResult", where: str) -> None:
+def _draw(order: _Order) -> None:
+    from ftj_spice.studies.calibration.draw import draw_latents, load_draw_settings
+
+    settings = load_draw_settings(order.config, order.changes)
+    names = {"draw": "latents", "audit": "audit (ngspice)"}
+    with progress_bars(names, order.quiet) as observer:
+        result = draw_latents(
+            order.out, settings=settings, jobs=order.jobs, force=order.force, observer=observer,
+            command=["ftj-spice", *sys.argv[1:]],
+        )  # fmt: skip
+    _close(order, result, f"; the latents are in {order.out / 'latents.npy'}")
+
+
+def _close(order: _Order, result: "MapResult | CalibrateResult | DrawResult", where: str) -> None:
     """Prints what came out; a study that does not agree with ngspice or its closed forms is an error."""
     from ftj_spice.results.jsontext import plain
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,25 @@ def reason(error: OSError) -> str:
     if error.errno in FULL:
         return f"nothing more fits on the disk ({os.strerror(error.errno or 0).lower()})"
     return (error.strerror or str(error)).lower()
+
+
+def read_regular(path: Path, largest: int) -> bytes:
+    """Returns the content of a file that somebody else may have made: no pipe or device to wait for, and not too large.
+
+    Args:
+        path: The file.
+        largest: Most bytes that are read.
+
+    Raises:
+        OSError: It can't be read, is no regular file, or is larger.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise OSError(errno.EINVAL, f"it has more than {largest:,} bytes", str(path))
+    return content
 
 
 @contextmanager

@@ -1,16 +1,19 @@
 """The bench of a digitiser: cells at V_RTN, and behind them a variant's own template, which may come from a user.
 
-A variant's template is rendered in a sandbox, and what it gives is checked line by line: it may hold elements, models
-and subcircuits, but no control block, no include, no analysis, no option, nothing that reads a file or runs a command,
-and no element of the bench's.
+A variant's template is rendered in a sandbox, a stranger's in a process of its own, and what it gives is checked line
+by line: it may hold elements, models and subcircuits, but no control block, no include, no analysis, no option,
+nothing that reads a file or runs a command, and no element of the bench's.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from ftj_spice.common import resources
 from ftj_spice.netlist.benches import SampleArray, TrapSource
 from ftj_spice.netlist.render import RenderError, render, render_text
+from ftj_spice.netlist.stranger import render_apart
 
 _ELEMENTS = frozenset("bcefghirsvx")
 _CARDS = frozenset({".model", ".subckt", ".ends"})
@@ -75,10 +78,17 @@ def digitiser_bench(
         step=step,
         saved=list(saved),
     )
-    body = render_text(template, where, **values, cells=columns, interval=interval, settling=settling)
+    fill = render_text if template in _packaged() else render_apart
+    body = fill(template, where, **values, cells=columns, interval=interval, settling=settling)
     taken = {line.split()[0].lower() for line in bench.splitlines() if line.strip()}
     _check_body(body, where, taken)
     return f"{bench}{body.strip()}\n.end\n"
+
+
+@cache
+def _packaged() -> frozenset[str]:
+    """Returns the templates of our own, which need no process to guard them."""
+    return frozenset(path.read_text(encoding="utf-8") for path in (resources.netlists() / "digitisers").glob("*.j2"))
 
 
 def _check_body(body: str, where: str, taken: set[str]) -> None:

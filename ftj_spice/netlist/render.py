@@ -129,7 +129,7 @@ def render_text(source: str, where: str, /, **context: Any) -> str:
     except RenderError:
         raise
     except Exception as error:  # whatever a stranger's template does is its own fault
-        raise RenderError(f"template {where}: {error or type(error).__name__}") from None
+        raise RenderError(f"template {where}: {str(error) or type(error).__name__}") from None
 
 
 def _fill(get: Callable[[], jinja2.Template], where: str, context: Mapping[str, Any]) -> str:

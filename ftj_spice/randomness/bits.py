@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.errors import DataError, SettingsError
-from ftj_spice.common.files import reason, writing
+from ftj_spice.common.files import read_regular, reason, writing
 from ftj_spice.common.npyfile import open_npy
 from ftj_spice.randomness.ascii_bits import WHITE, scan
 
@@ -31,6 +31,8 @@ SHORTEST_LINE = 1000
 KIND = "random bits"
 """Value of `kind` in a FILE.json that tells about the bit file beside it."""
 
+_LARGEST_SIDECAR = 1 << 20  # bytes of a FILE.json; ours have some thousand
+_DEEPEST_SIDECAR = 20  # levels of lists and dictionaries in it; ours have three
 _SAMPLE = 1 << 16  # bytes looked at to tell text from binary
 _TEXT_SHARE = 0.45  # of them 0, 1 or white space: text (two-byte characters too); packed random bits have 3 %
 _PRINTABLE = bytes(range(0x20, 0x7F)) + WHITE
@@ -224,10 +226,14 @@ def _guess(path: Path) -> str:
 def _origin(path: Path) -> dict[str, Any]:
     """Returns what FILE.json says; nothing where there is none, or one of another kind."""
     beside = sidecar(path)
-    try:
-        data = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(beside):
         return {}
+    try:
+        text = read_regular(beside, _LARGEST_SIDECAR).decode()
+        data = json.loads(text, parse_constant=_no_number)
+        json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair could not be written again
+        if not _shallow(data, _DEEPEST_SIDECAR):
+            raise RecursionError
     except (OSError, ValueError, RecursionError) as error:
         text = reason(error) if isinstance(error, OSError) else "it is no JSON"
         raise DataError(f"can't tell the streams of {path} by {beside.name}: {text}; mend or remove it") from None
@@ -240,6 +246,16 @@ def _origin(path: Path) -> dict[str, Any]:
     if data.get("format") not in FORMATS[1:]:
         raise DataError(f"{beside}: format must be ascii, packed or npy, got {str(data.get('format'))[:40]!r}")
     return data
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _shallow(value: Any, levels: int) -> bool:
+    """Says whether lists and dictionaries lie no deeper in each other; whoever goes through them recurses."""
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_shallow(entry, levels - 1) for entry in entries)
 
 
 def write_bits(

@@ -1,6 +1,7 @@
 """The sampling array: its cells' currents, traps and amplitudes, drawn from the run's seed, and their closed forms."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,10 @@ class ColumnMoments:
     skewness: NDArray[np.float64]
     kurtosis: NDArray[np.float64]
     autocorrelation: NDArray[np.float64]
+
+    def take(self, columns: Sequence[int] | NDArray[np.int64]) -> "ColumnMoments":
+        """Returns the moments of some columns."""
+        return ColumnMoments(*(getattr(self, f.name)[columns] for f in fields(self)))
 
     @classmethod
     def of_sum(cls, offset: NDArray[np.float64], weight: NDArray[np.float64], cells: WindowMoments) -> "ColumnMoments":

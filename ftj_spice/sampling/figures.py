@@ -74,7 +74,7 @@ QUANTITIES: dict[str, Quantity] = {
     "shannon_entropy": Quantity("Shannon entropy of the codes", "bit"),
     "min_entropy": Quantity("min-entropy of the codes", "bit"),
     "effective_bits": Quantity("effective bits per sample", "bit", tested=False),
-    "bit_rate": Quantity("effective bits per second and column", "bit/s", tested=False),
+    "bit_rate": Quantity("effective bits of a column", "bit/s", tested=False),
     "supply_energy": Quantity("energy per sample from the rows", "J"),
 }
 """All figures by name."""

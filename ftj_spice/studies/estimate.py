@@ -106,7 +106,9 @@ def _estimate(settings: RunSettings, decoder: Decoder, jobs: int, klu: bool) -> 
     step = PER_STEP * sample.rows * sample.steps_per_sample
     seconds, fast, audit, reads = 0.0, 0.0, 0.0, 0
     repeated = AuditTime()
-    if settings.engine.sample == "ngspice":
+    if settings.calibration is not None:
+        pass  # its own simulation, and an audit of some windows, take seconds
+    elif settings.engine.sample == "ngspice":
         seconds += step * decoder.latent_dim * settings.samples * (3.0 if sample.whole_array else 1.0)
     elif settings.audit:
         columns = decoder.latent_dim if sample.whole_array else 1

@@ -1,7 +1,7 @@
 """The main job: FTJ noise in, images out.
 
-sample phase (ngspice, or by events) -> latents -> every decoder layer on arrays (fast, ngspice or VACASK) -> images;
-and what the fast engines did, again in ngspice for a random part.
+sample phase (ngspice, by events, or a calibrated array) -> latents -> every decoder layer on arrays (fast, ngspice or
+VACASK) -> images; and what the fast engines did, again in ngspice for a random part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ftj_spice.array.audit import LIMIT as READ_LIMIT
 from ftj_spice.array.audit import audit_reads, draw_reads, pick_reads, read_netlists
 from ftj_spice.array.layer import KeptRead
+from ftj_spice.common.errors import DataError
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.arrays import ArrayReader
 from ftj_spice.engines.audit import Audit
@@ -25,6 +26,9 @@ from ftj_spice.engines.readers import open_reader
 from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.audit import audit_samples, draw_parts
+from ftj_spice.sampling.calibration.audit import audit_calibration, draw_columns
+from ftj_spice.sampling.calibration.draw import CalibratedSamples, sample_calibrated
+from ftj_spice.sampling.calibration.state import Calibration, load_calibration
 from ftj_spice.sampling.phase import SampleResult, sample
 from ftj_spice.studies.decoding import LayerRun, decode, decoder_path, layer_plans, load_decoder
 from ftj_spice.studies.estimate import READS_PER_TRANSIENT, check_images, layer_shapes
@@ -45,7 +49,7 @@ class GenerateResult:
         images: Shape `(samples, *image_shape)`, 0 to 1.
         latents: Standardised latent vectors, shape `(samples, latent_dim)`.
         ideal_images: The numpy decoder's images for the same latents.
-        sampling: The sample phase in full.
+        sampling: The sample phase in full, or what a calibrated array gave.
         layers: What came of each decoder layer.
         kept: Reads that were audited, or whose netlists are kept, by layer.
         audits: Comparisons with ngspice, `samples` and `reads`, where another engine stood in for it.
@@ -61,7 +65,7 @@ class GenerateResult:
     images: NDArray[np.float64]
     latents: NDArray[np.float64]
     ideal_images: NDArray[np.float64]
-    sampling: SampleResult
+    sampling: SampleResult | CalibratedSamples
     layers: tuple[LayerRun, ...]
     kept: Mapping[str, list[KeptRead]]
     audits: Mapping[str, Audit]
@@ -83,6 +87,7 @@ def generate(
     settings: RunSettings | None = None,
     out: str | Path | None = None,
     *,
+    calibration: str | Path | None = None,
     jobs: int = 1,
     force: bool = False,
     observer: Observer = silent,
@@ -95,6 +100,7 @@ def generate(
     Args:
         settings: Settings of the run; the defaults where none are given.
         out: Run directory to write; none writes nothing.
+        calibration: Stored calibration of the array that gives the latents; replaces the setting of this name.
         jobs: ngspice workers side by side; the result does not depend on it.
         force: Replaces an existing run directory.
         observer: Told about progress.
@@ -104,10 +110,13 @@ def generate(
         FtjSpiceError: Settings, files, simulation or output; the subclass and its sentence say what.
     """
     settings = settings or RunSettings()
+    if calibration is not None:
+        settings = RunSettings.parse(settings.model_dump() | {"calibration": str(calibration)}, "settings")
     check_jobs(jobs)
     if out is None:
         return _run(settings, jobs, observer, Stopwatch())
-    with RunDirectory(Path(out), force=force) as run:
+    inputs = [] if settings.calibration is None else [Path(settings.calibration)]
+    with RunDirectory(Path(out), force=force, inputs=inputs) as run:
         watch = Stopwatch()
         result = _run(settings, jobs, observer, watch)
         with watch("report"):
@@ -121,6 +130,7 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
     card = load_card(settings.card)
     decoder = load_decoder(settings.decoder)
     check_images(decoder, settings.samples)
+    calibration = _load_calibration(settings, card, decoder.latent_dim)
     drawn = draw_reads(layer_plans(decoder, settings.read, settings.samples), settings.audit, settings.seed)
     with ExitStack() as stack:
         engine = stack.enter_context(NgspiceEngine(jobs, settings.engine.time_limit))
@@ -131,8 +141,13 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
                 shapes = layer_shapes(decoder, settings.read)
                 audit_time(shapes, drawn, settings.audit, times, jobs).check(settings.engine.time_limit)
             reader = stack.enter_context(_reader(settings, jobs, engine))
+        sampling: SampleResult | CalibratedSamples
         with watch("sample"):
-            sampling = _sample(settings, card, decoder.latent_dim, engine, observer)
+            if calibration is None:
+                sampling = _sample(settings, card, decoder.latent_dim, engine, observer)
+            else:
+                sampling = sample_calibrated(calibration, settings.samples, stream=settings.seed, jobs=jobs)
+                observer("sample", 1, 1)
         with watch("read"):
             images, layers = decode(
                 sampling.latents,
@@ -154,7 +169,7 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
             audits = _audits(settings, sampling, kept, engine, observer)
     with watch("ideal"):
         ideal = decoder(sampling.latents)
-    netlists = dict(sampling.netlists)
+    netlists = dict(sampling.netlists) if isinstance(sampling, SampleResult) else {}
     for audit in audits.values():
         netlists |= audit.netlists
     if settings.engine.read == "ngspice":
@@ -178,7 +193,20 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
 
 
 def _needs_ngspice(settings: RunSettings) -> bool:
-    return "ngspice" in (settings.engine.sample, settings.engine.read) or settings.audit > 0
+    sampled = settings.engine.sample == "ngspice" and settings.calibration is None
+    return sampled or settings.engine.read == "ngspice" or settings.audit > 0
+
+
+def _load_calibration(settings: RunSettings, card: Card, latents: int) -> Calibration | None:
+    if settings.calibration is None:
+        return None
+    calibration = load_calibration(settings.calibration, card=card)
+    if len(calibration.latents) != latents:
+        raise DataError(
+            f"{settings.calibration} gives {len(calibration.latents)} latents, but decoder '{settings.decoder}' takes "
+            f"{latents}: calibrate an array with latents={latents}"
+        )
+    return calibration
 
 
 def _reader(settings: RunSettings, jobs: int, engine: NgspiceEngine) -> ArrayReader:
@@ -205,14 +233,18 @@ def _sample(settings: RunSettings, card: Card, columns: int, engine: NgspiceEngi
 
 def _audits(
     settings: RunSettings,
-    sampling: SampleResult,
+    sampling: SampleResult | CalibratedSamples,
     kept: Mapping[str, list[KeptRead]],
     engine: NgspiceEngine,
     observer: Observer,
 ) -> dict[str, Audit]:
     """Repeats in ngspice what was kept of other engines' work."""
     audits: dict[str, Audit] = {}
-    if sampling.kept:
+    if isinstance(sampling, CalibratedSamples):
+        calibration, told = sampling.calibration, part_of(observer, "audit of samples")
+        if columns := draw_columns(calibration, -(-settings.audit // READS_PER_TRANSIENT), settings.seed):
+            audits["samples"] = audit_calibration(calibration, engine, told, columns=columns)
+    elif sampling.kept:
         audits["samples"] = audit_samples(sampling, settings.sample, engine, part_of(observer, "audit of samples"))
     if kept and settings.engine.read != "ngspice":
         reader = NgspiceReader(engine, time_limit=settings.engine.time_limit)

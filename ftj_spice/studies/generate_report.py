@@ -1,12 +1,11 @@
 """The page that a `generate` run leaves: what was simulated, at which operating point, and how good it is."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ftj_spice.array.programming import window
-from ftj_spice.common.settings import Strict
 from ftj_spice.device.traps import Traps
 from ftj_spice.results.plots import (
     LatentMoments,
@@ -20,13 +19,22 @@ from ftj_spice.results.plots import (
 )
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
+from ftj_spice.sampling.calibration.draw import CalibratedSamples
 from ftj_spice.sampling.digitisers import FULL_SCALE, IntegratorReadout
+from ftj_spice.sampling.phase import SampleResult
+from ftj_spice.studies.settings import RunSettings
 
 if TYPE_CHECKING:
     from ftj_spice.studies.generate import GenerateResult
 
 FEWEST_LATENTS = 8
 """Fewer are not worth a histogram."""
+CALIBRATED_AUDIT = (
+    "The audited samples are of the calibrated columns at their trims, but not those that gave the latents: the "
+    "calibrated array's own simulation keeps no trap histories, so that the audit draws others, and compares the "
+    "column's current and integrator. Standardisation and read noise are not in it."
+)
+"""What the audit of a calibrated array is not."""
 TRACED_CELLS = 3
 TRACED_SPAN = 60.0
 """Length of the drawn traces, in mean dwell times."""
@@ -41,7 +49,11 @@ def render_generate_report(result: "GenerateResult", durations: dict[str, float]
         f"samples by {result.engines['sample']}, reads by {result.engines['read']}",
     )
     _images(report, result)
-    _sampling(report, result)
+    if isinstance(result.sampling, CalibratedSamples):
+        _calibrated(report, result.sampling)
+    else:
+        _sampling(report, result, result.sampling)
+    _latents(report, result)
     _reading(report, result)
     _audit(report, result)
     report.section("Where the time went").figure(
@@ -68,8 +80,36 @@ def _images(report: Report, result: "GenerateResult") -> None:
     report.facts({"Pixel MSE to the ideal": m["mean_squared_error_to_ideal_decoder"], "Images": m["count"]})
 
 
-def _sampling(report: Report, result: "GenerateResult") -> None:
-    s, settings = result.sampling, result.settings.sample
+def _calibrated(report: Report, sampling: CalibratedSamples) -> None:
+    report.section(
+        "Sample phase: a calibrated array",
+        "The latents come from an array whose cells differ, by its stored calibration: its trims, its choice of cells "
+        "and its statistics, which standardise the codes as a chip would. Read noise, converter offset, quantisation "
+        "and clipping are in them.",
+    )
+    report.facts(calibrated_facts(sampling))
+
+
+def calibrated_facts(sampling: CalibratedSamples) -> dict[str, Any]:
+    """Returns what a report says of a calibrated array that gave latents."""
+    calibration = sampling.calibration
+    s, controls = calibration.settings, calibration.controls
+    bias = calibration.design.voltage + controls.row_trims() + controls.column[:, np.newaxis]
+    raised = bias[calibration.latents]
+    return {
+        "Array": f"{calibration.pool} rows, {s.columns} columns, seed {s.seed}",
+        "Cells per latent": s.sample.rows,
+        "Spread of ln(time)": s.sample.time_constant_spread * calibration.card.time_constant_spread,
+        "Calibrated by": ", ".join(s.tools) or "nothing",
+        "Voltage of the cells": f"{raised.min():.2f} to {raised.max():.2f} V",
+        "Sampling time": eng(controls.timing.window, "s"),
+        "Latents from usable columns": f"{calibration.usable[calibration.latents].sum()} of {s.latents}",
+        "Engine": sampling.engine,
+    }
+
+
+def _sampling(report: Report, result: "GenerateResult", s: SampleResult) -> None:
+    settings = result.settings.sample
     array = s.array
     card = array.card
     traps = Traps.from_card(card, 1)
@@ -93,7 +133,7 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
         "parameter). The noise is simulated: the traps are the only random element of the sample phase."
     )
     report.figure(
-        _traces(result, (capture + emission) / 2),
+        _traces(s, (capture + emission) / 2),
         "Current of a few cells as their traps switched in the simulation; dashed: the two levels.",
         "Random telegraph noise of a few cells",
     )
@@ -112,24 +152,28 @@ def _sampling(report: Report, result: "GenerateResult") -> None:
             f"{eng(float(d.reference[0]), 'A')} subtracted; capacitor sized for ±{FULL_SCALE} V where not set).",
             "Integrator output against time",
         )
-    m = s.moments
-    closed = LatentMoments(skewness=float(m.skewness.mean()), excess_kurtosis=float(m.kurtosis.mean()))
-    if np.ptp(s.latents) > 0 and s.latents.size >= FEWEST_LATENTS:
+
+
+def _latents(report: Report, result: "GenerateResult") -> None:
+    latents = result.latents
+    simulated, expected = (result.metrics["latents"][key] for key in ("simulated", "closed_form"))
+    running = isinstance(result.sampling, CalibratedSamples) and result.sampling.calibration.running is not None
+    by = "running statistics of the codes" if running else "the closed-form mean and variance"
+    closed = LatentMoments(**{name: value for name, value in expected.items() if name != "lag1_autocorrelation"})
+    if np.ptp(latents) > 0 and latents.size >= FEWEST_LATENTS:
         report.figure(
-            latent_histogram(s.latents, closed),
-            "All latent components, standardised by the closed-form mean and variance, against the normal density.",
+            latent_histogram(latents, closed),
+            f"All latent components, standardised by {by}, against the normal density.",
             "Histogram of the latents",
         )
-    simulated, expected = (result.metrics["latents"][key] for key in ("simulated", "closed_form"))
     report.table(
         [[name.replace("_", " "), simulated[name], expected[name]] for name in simulated],
         ["moment", "simulated", "closed form"],
-        f"Moments over {s.latents.size} latent components.",
+        f"Moments over {latents.size} latent components.",
     )
 
 
-def _traces(result: "GenerateResult", dwell: float) -> Figure:
-    s = result.sampling
+def _traces(s: SampleResult, dwell: float) -> Figure:
     history = s.histories[0]
     cells = min(TRACED_CELLS, s.array.shape[0])
     span = min(history.duration, TRACED_SPAN * dwell)
@@ -217,6 +261,8 @@ def _audit(report: Report, result: "GenerateResult") -> None:
         ["what", "engine", "against", "compared", "largest deviation", "rms", "limit", "1 stands for", "within"],
         "Deviations from ngspice.",
     )  # fmt: skip
+    if "samples" in result.audits and isinstance(result.sampling, CalibratedSamples):
+        report.note(CALIBRATED_AUDIT)
     for name, audit in result.audits.items():
         if audit.transitions:
             report.note(
@@ -228,12 +274,13 @@ def _audit(report: Report, result: "GenerateResult") -> None:
 
 
 def _all_ngspice(result: "GenerateResult") -> bool:
-    return result.settings.engine.sample == result.settings.engine.read == "ngspice"
+    return all(name.startswith("ngspice") for name in (result.engines["sample"], result.engines["read"]))
 
 
-def _settings(report: Report, settings: Strict) -> None:
+def _settings(report: Report, settings: RunSettings) -> None:
     rows = []
-    for name, value in settings.model_dump().items():
+    unused = "sample" if settings.calibration is not None else "calibration"
+    for name, value in settings.model_dump(exclude={unused}).items():
         group = value if isinstance(value, dict) else {"": value}
         rows += [
             [f"{name}.{key}".rstrip("."), "automatic" if entry is None else str(entry)] for key, entry in group.items()

@@ -21,7 +21,7 @@ from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.results.datasets import read_dataset
 from ftj_spice.results.manifest import sha256_text
 from ftj_spice.sampling.array import SamplingArray
-from ftj_spice.sampling.digitisers import Digitiser, make_digitiser
+from ftj_spice.sampling.digitisers import FULL_SCALE, Digitiser, make_digitiser
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.settings import RunSettings, check_jobs
 
@@ -62,7 +62,10 @@ SAMPLE_LIMIT = 2e-4
 BIT_LIMIT = 0.01
 """Share of samples whose sum of bits may differ: transitions within a comparator's lag of the sampling instant."""
 
-_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|read_(?:layer\d+_)?tile\d+\.cir")
+CALIBRATED_LIMIT = 1e-4
+"""In parts of the converter's full scale, for columns of a calibrated array: their cells may be far faster."""
+
+_NAME = re.compile(r"sample_(?:array|column\d+)_\d+\.cir|column\d+\.cir|read_(?:layer\d+_)?tile\d+\.cir")
 _TITLE = "* ftj-spice: "
 _ELEMENTS = frozenset("bcfirsvx")
 _CARDS = frozenset({".dc", ".end", ".meas", ".model", ".options", ".print", ".save", ".subckt", ".ends", ".tran"})
@@ -163,6 +166,8 @@ class _Run:
         try:
             if self.digitiser is not None and name.startswith("sample_"):
                 return self._compare_sample(name, vectors, self.digitiser)
+            if name.startswith("column"):
+                return self._compare_calibrated(name, vectors)
             return self._compare_read(name, vectors)
         except KeyError as error:
             raise DataError(f"{path} does not belong to this run: it gives no vector {error}") from None
@@ -194,6 +199,18 @@ class _Run:
             )
         differing = float(np.mean(values != expected))
         return Replay(name, "sum of comparator bits", values.size, differing, "share of samples that differ", BIT_LIMIT)
+
+    def _compare_calibrated(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
+        column = name.removesuffix(".cir")
+        times, expected = (_array(self.stored, f"{column}_{k}", 1, self.directory) for k in ("time", "output"))
+        if not expected.size or times.shape != expected.shape or times[-1] > vectors["time"][-1] * (1.0 + 1e-9):
+            raise DataError(f"{name} does not reach the ends of the windows that columns.h5 holds of it")
+        values = np.interp(times, vectors["time"], vectors["v(out0)"])
+        deviation = float(np.max(np.abs(values - expected)) / (2.0 * FULL_SCALE))
+        return Replay(
+            name, "integrator of a calibrated column", values.size, deviation, "full scale of the converter",
+            CALIBRATED_LIMIT,
+        )  # fmt: skip
 
     def _compare_read(self, name: str, vectors: dict[str, NDArray[np.float64]]) -> Replay:
         expected = _array(self.stored, f"{name.removesuffix('.cir')}_current", 2, self.directory)

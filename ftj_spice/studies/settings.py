@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import SettingsError
@@ -17,7 +17,8 @@ class EngineSettings(Strict):
     """What simulates the arrays."""
 
     sample: Literal["ngspice", "fast"] = "ngspice"
-    """Sample phase: `ngspice` (co-simulation of the traps), or `fast` (the same traps from event to event)."""
+    """Sample phase: `ngspice` (co-simulation of the traps), or `fast` (the same traps from event to event). A
+    calibrated array has its own simulation, whichever stands here."""
     read: Literal["fast", "ngspice", "vacask"] = "fast"
     """Read phase: `fast` (compiled, audited by ngspice), `ngspice` (all of it), or `vacask` (where installed)."""
     time_limit: Annotated[float, Field(gt=0, le=1e6)] = 600.0
@@ -35,16 +36,25 @@ class RunSettings(Strict):
     """Device card: the name of a packaged one, or a .toml file."""
     decoder: str = "mnist"
     """Decoder: the name of a shipped one, or a .npz file."""
+    calibration: str | None = None
+    """Stored calibration (.npz) of the array that latents are drawn from, instead of an array of equal cells; see
+    `ftj-spice sample --calibrate`. The array's seed is in it, and `seed` tells its runs apart."""
     audit: Annotated[int, Field(ge=0, le=10_000)] = 8
     """Reads drawn at random, over all layers and tiles, that ngspice repeats where another engine made them; and for
-    every four of them one transient of the sample phase, where the fast engine stood in for it. 0: no audit. Where
-    ngspice itself reads, as many netlists are kept for `ftj-spice replay`."""
+    every four of them one transient of the sample phase, where the fast engine stood in for it, or one column of a
+    calibrated array. 0: no audit. Where ngspice itself reads, as many netlists are kept for `ftj-spice replay`."""
     sample: SampleSettings = SampleSettings()
     """Sample phase."""
     read: ReadSettings = ReadSettings()
     """Read phase."""
     engine: EngineSettings = EngineSettings()
     """Engines."""
+
+    @model_validator(mode="after")
+    def _one_array(self) -> "RunSettings":
+        if self.calibration is not None and self.sample != SampleSettings():
+            raise ValueError("'sample' must stay as it is with 'calibration': the stored array has its own settings")
+        return self
 
 
 ENGINES = {

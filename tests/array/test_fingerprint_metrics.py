@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import special
 
 from ftj_spice.array.fingerprint.attack import cover_bound, predict
 from ftj_spice.array.fingerprint.cells import PRISTINE, Condition
@@ -66,6 +67,18 @@ def test_identification_errors_are_binomial_tails():
     assert found.overlap == pytest.approx((within.values >= between.values.min()).mean())
     far = identify(Distances(rng.binomial(400, 0.5, 1000) / 400, 400), Distances(np.zeros(10), 400))
     assert far.equal_error < 1e-50 and far.overlap == 0
+
+
+def test_errors_far_below_rounding_are_equal_at_the_threshold():
+    scatter = {0.01: 500.0, 0.5: 500.0}  # mean distance: degrees of freedom
+    within, between = (
+        Distances(p + np.sqrt(p * (1 - p) / n) * np.resize([-1.0, 1.0], 1000), 3072) for p, n in scatter.items()
+    )
+    found = identify(between, within)
+    accept = np.log(special.betainc(500 - found.threshold * 500, found.threshold * 500 + 1, 0.5))
+    reject = np.log(special.betainc(found.threshold * 500 + 1, 500 - found.threshold * 500, 0.01))
+    assert accept == pytest.approx(reject, rel=0.01)
+    assert np.log(found.equal_error) == pytest.approx(accept, rel=0.01)  # about 1e-61
 
 
 def test_challenges_are_sets_of_rows_without_repeats():

@@ -217,6 +217,13 @@ def test_closing_lines_quote_strange_names(call, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_calibrations_that_do_not_fit_are_one_sentence(call, tmp_path):
+    words = ("generate", *QUICK, "-o", "run", "--calibration", "none.npz")
+    assert "'sample' must stay as it is with 'calibration'" in call(*words).sentence()
+    assert "can't read the calibration none.npz" in call("generate", "--calibration", "none.npz").sentence()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are always UTF-8")
 def test_directory_name_need_not_be_text(tmp_path):
     outcome = spawn("generate", *QUICK, "-o", "r\udcff", cwd=tmp_path)

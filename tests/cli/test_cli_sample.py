@@ -3,7 +3,9 @@
 import json
 import tomllib
 
+import numpy as np
 import pytest
+from cli_support import TILES, TINY
 
 from ftj_spice.studies.sample_map.settings import MapSettings
 
@@ -54,6 +56,39 @@ def test_settings_are_printed_and_read_back(call, tmp_path):
     assert len(json.loads(done.out)["times_s"]) == 2
 
 
+CALIBRATION = ("--set", "latents=4", "--set", "spare=1", "--set", "arrays=1", "--set", "redundancy=[2]", "--set",
+               "sample.rows=2", "--set", 'scenarios=["none"]', "--set", "check_windows=256", "--set", "scan_windows=64",
+               "--set", "temperatures=[]", "--set", "memories=[]", "--audit", "0")  # fmt: skip
+
+
+def test_a_stored_calibration_gives_latents_and_images(call, tmp_path):
+    done = call("sample", "--calibrate", "-o", "it's", *CALIBRATION, "--quiet")
+    assert done.code == 0, done.err
+    file = "it's/calibration.npz"
+    done = call("sample", "--calibration", file, "-n", "200", "--seed", "2", "--audit", "1", "-o", "drawn")
+    assert done.code == 0, done.err
+    assert "200 vectors of 4 latents" in done.out and "audit passes" in done.out
+    assert "open drawn/report.html; the latents are in drawn/latents.npy" in done.out
+    latents = np.load(tmp_path / "drawn/latents.npy")
+    assert latents.shape == (200, 4)
+    words = ("--calibration", file, "--seed", "2", "--set", TINY, *TILES, "--audit", "4")
+    done = call("generate", "-n", "5", *words, "-o", "images", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["latents"]["source"] == "calibrated array"
+    assert "sample phase (calibrated array)" in done.err
+    np.testing.assert_array_equal(np.load(tmp_path / "images/latents.npy"), latents[:5])
+    rows = json.loads(call("replay", "images", "--json").out)
+    assert any(row["netlist"].startswith("column") for row in rows) and all(row["agrees"] for row in rows)
+    again = call("sample", "--calibration", file, "-n", "200", "--audit", "0", "--set", "seed=2", "-o", "d2", "--json")
+    assert json.loads(again.out)["latents"]["count"] == 800
+    assert (tmp_path / "d2/latents.npy").read_bytes() == (tmp_path / "drawn/latents.npy").read_bytes()
+
+
+def test_settings_of_a_draw_are_printed(call):
+    shown = call("sample", "--calibration", "some.npz", "--show-settings")
+    assert shown.code == 0 and tomllib.loads(shown.out)["samples"] == 10_000
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -64,6 +99,9 @@ def test_settings_are_printed_and_read_back(call, tmp_path):
         (("--sweep-voltage", "1:3:3"), "less than or equal to 2.5"),
         (("--goal", "cheap"), "'lowest-energy'"),
         (("--calibrate", "--goal", "fastest"), "--goal does not go with --calibrate"),
+        (("--calibration", "a.npz", "--calibrate"), "--calibrate does not go with --calibration"),
+        (("--calibration", "a.npz", "--sweep-time", "1ms:5ms:2"), "--sweep-time does not go with --calibration"),
+        (("-n", "5"), "-n goes with --calibration only"),
         (("--set", "limits.distance=0"), "limits.distance"),
         (("-j", "0"), "jobs must lie between 1"),
         (("--card", "nope"), "no device card named 'nope'"),

@@ -9,6 +9,8 @@ import psutil
 import pytest
 from cli_support import QUICK, Outcome, start
 
+from ftj_spice.cli.app import main
+
 LONG = ("-n", "500", "--set", "sample.rows=64", "-j", "2")
 
 
@@ -97,3 +99,25 @@ def test_ignored_signals_stay_ignored(tmp_path: Path):
     outcome, _ = interrupt(process, signal.SIGHUP, False)
     assert (outcome.code, outcome.err) == (0, "")
     assert (tmp_path / "run" / "manifest.json").is_file()
+
+
+def test_ctrl_c_that_python_wraps_is_still_ctrl_c(monkeypatch, capsys):
+    """While a class is made, Python 3.11 turns what comes out of `__set_name__` into a RuntimeError."""
+
+    def wrapped(**_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    monkeypatch.setattr("ftj_spice.cli.app.app", wrapped)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as left:
+            main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "ftj-spice: interrupted; nothing half-done was left behind\n"

@@ -143,6 +143,9 @@ def test_bad_options_are_one_sentence(call, tmp_path):
         (("entropy", "--intervals", "1,x"), "--intervals must be numbers"),
         (("entropy", "--bits", "10"), "bits per point"),
         (("rates", "--claimed-rate", "0"), "claims must be positive"),
+        (("rates", "--claimed-rate", "inf"), "claims must be positive"),
+        (("rates", "--interval", "1e-300"), "interval_relaxations"),
+        (("digitisers", "--bits", "1e15"), "at most 100,000,000 bits"),
         (("digitisers", "--circuit-bits", "1"), "the comparison needs at least"),
     ):  # fmt: skip
         told = call("trng", *words)

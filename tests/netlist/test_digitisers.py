@@ -7,9 +7,15 @@ from ftj_spice.device.card import load_card
 from ftj_spice.netlist.benches import SampleArray, TrapSource
 from ftj_spice.netlist.circuit import Cells
 from ftj_spice.netlist.digitisers import digitiser_bench
-from ftj_spice.netlist.render import RenderError
+from ftj_spice.netlist.render import RenderError, render_text
 
 GOOD = "vsense0 sense0 0 dc 0\nbbit bit 0 v=i(vsense0)>{{ level }} ? 1 : 0\n"
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Spares the process of its own where a template is known to end."""
+    monkeypatch.setattr("ftj_spice.netlist.digitisers.render_apart", render_text)
 
 
 def bench(template, columns=1, traps=None, bits=3, **values):
@@ -22,6 +28,7 @@ def bench(template, columns=1, traps=None, bits=3, **values):
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("in_process")
 def test_it_holds_cells_digitiser_and_measurements(plain):
     text = bench(GOOD)
     assert text.startswith("* ftj-spice: random bits, digitiser mine\n") and text.endswith("\n.end\n")
@@ -34,6 +41,7 @@ def test_it_holds_cells_digitiser_and_measurements(plain):
     assert vectors["i(vrow0)"][-1] == pytest.approx(-vectors["i(vsense0)"][-1], rel=1e-6)
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     "line",
     [
@@ -98,6 +106,23 @@ def test_a_template_stays_in_its_sandbox(template):
         bench(GOOD + template)
 
 
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "does it ever end"),
+        ("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(99) }}", "ever end"),
+        ("{% set n = 9 %}{% if n ** (n ** n) %}{% endif %}", "does it ever end"),
+        ("{% set n = 10 %}{% if 'a' * n ** 11 %}{% endif %}", "MemoryError"),
+        ("{% if 'a' | center(10 ** 10) %}{% endif %}", "MemoryError"),
+    ],
+)
+def test_a_template_that_never_ends_or_fills_the_memory_is_a_sentence(monkeypatch, template, words):
+    monkeypatch.setattr("ftj_spice.netlist.stranger.SECONDS", 2)
+    with pytest.raises(RenderError, match=words):
+        bench(GOOD + template)
+
+
+@pytest.mark.usefixtures("in_process")
 def test_values_pass_the_same_gate_as_everywhere():
     for value in ("1\n.control", float("nan"), object()):
         with pytest.raises(RenderError):

@@ -1,6 +1,7 @@
 """Bit files: what is read is what was written, whatever the format; what can't be read is one clear sentence."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -162,6 +163,11 @@ def test_what_can_not_be_read_is_a_sentence(tmp_path, content, more, words):
             '{"kind": "random bits", "streams": 9, "stream_bits": 4, "format": "packed"}',
             "9 streams of 4 bits (by b.json",
         ),
+        ('{"x": ' + "[" * 900 + "]" * 900 + "}", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ('{"x": NaN}', "no JSON"),
+        ('{"x": "\\ud800"}', "no JSON"),
+        ('{"x": "' + "x" * 2**20 + '"}', "more than 1,048,576 bytes"),
     ],
 )
 def test_a_bad_description_is_a_sentence(tmp_path, text, words):
@@ -170,6 +176,13 @@ def test_a_bad_description_is_a_sentence(tmp_path, text, words):
     with pytest.raises(DataError) as told:
         open_bits(tmp_path / "b")
     assert words in str(told.value)
+
+
+def test_a_pipe_is_no_description(tmp_path):
+    (tmp_path / "b").write_bytes(b"\x00\xff")
+    os.mkfifo(sidecar(tmp_path / "b"))
+    with pytest.raises(DataError, match="no regular file"):
+        open_bits(tmp_path / "b")
 
 
 def test_npy_must_hold_bits(tmp_path):

@@ -1,6 +1,8 @@
 """The stored calibration: round trip, refusals, latents drawn by it, and its audit in ngspice."""
 
 import io
+import os
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,7 @@ from ftj_spice.sampling.calibration.draw import sample_calibrated
 from ftj_spice.sampling.calibration.procedure import Judgement, calibrate_chip, deliver
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
 from ftj_spice.sampling.calibration.state import (
+    FORMAT,
     encode_calibration,
     first_array,
     load_calibration,
@@ -119,6 +122,16 @@ def test_damaged_files_are_refused_in_one_sentence(whole, tmp_path):
         with pytest.raises(DataError) as error:
             load_calibration(path)
         assert "c.npz" in str(error.value) and "\n" not in str(error.value)
+    with zipfile.ZipFile(path, "w") as archive:  # a member that is no array
+        archive.writestr("format.npy", FORMAT)
+    with pytest.raises(DataError, match="is no calibration"):
+        load_calibration(path)
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(DataError, match="no regular file"):
+        load_calibration(tmp_path / "pipe.npz")
+    os.truncate(path, 2**40)
+    with pytest.raises(DataError, match="more than 268,435,456 bytes"):
+        load_calibration(path)
     np.save(tmp_path / "a.npy", np.ones(3))
     with pytest.raises(DataError, match="single array"):
         load_calibration(tmp_path / "a.npy")
@@ -152,6 +165,9 @@ def test_changed_files_are_refused(whole, tmp_path, change, words):
         ({"column": np.zeros(5)}, "'column_trim' must have shape"),
         ({"reference": np.full(6, np.nan)}, "'reference' must be finite"),
         ({"capacitance": np.zeros(6)}, "'capacitance' must be above 0"),
+        ({"chosen": np.zeros((6, 3), int)}, "'chosen' names one twice"),
+        ({"column": np.full(6, 1e6)}, "'column_trim' must lie within 0.3 V"),
+        ({"row": np.full((1, 12), -2.0)}, "'row_trim' must lie within 0.3 V"),
         ({"chosen": np.full((6, 3), 99)}, "'chosen' must be whole numbers from 0 to 11"),
     ],
 )

@@ -1,8 +1,12 @@
 """The source of bits: reproducible, and with the statistics of its closed forms."""
 
+import os
+import re
+
 import numpy as np
 import pytest
 
+from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import load_card
 from ftj_spice.sampling.trng.chain import BitChain, bit_chain
@@ -154,9 +158,9 @@ def test_spread_gives_every_cell_times_of_its_own():
         ({"digitiser": "../mid_level"}, "no digitiser named"),
         ({"digitiser": "nowhere.toml"}, "can't read"),
         ({"parameters": {"lagg": 1.0}}, "no parameter 'lagg'; it has: lag"),
-        ({"parameters": {"lag": -1.0}}, "must be positive"),
+        ({"parameters": {"lag": -1.0}}, "must be 0 or more, got -1"),
         ({"digitiser": "integrator", "parameters": {"reset": 1.0}}, "takes the whole interval"),
-        ({"digitiser": "adaptive_reference", "parameters": {"average": 0.0}}, "must be positive"),
+        ({"digitiser": "adaptive_reference", "parameters": {"average": 0.0}}, "must be above 0, got 0"),
         ({"digitiser": "integrator_lsb", "parameters": {"adc_bits": 6.5}}, "whole number from 1 to 16"),
         ({"digitiser": "integrator_lsb", "parameters": {"adc_bits": 17}}, "whole number from 1 to 16"),
         ({"card": "linear_no"}, "no device card"),
@@ -168,7 +172,36 @@ def test_what_does_not_fit_is_told_in_a_sentence(settings, words):
         source(**settings)
 
 
+def test_a_variant_from_elsewhere_is_a_small_file_of_sense(tmp_path):
+    folder = resources.netlists() / "digitisers"
+    own, template = tmp_path / "mid_level.toml", tmp_path / "mid_level.cir.j2"
+    whole = (folder / "mid_level.toml").read_text()
+    template.write_text((folder / "mid_level.cir.j2").read_text())
+    own.write_text(re.sub(r"(?m)^settling = .*$", "settling = 1e300", whole))
+    with pytest.raises(SettingsError, match="'settling': Input should be less than"):
+        source(digitiser=str(own))
+    own.write_text(whole)
+    source(digitiser=str(own))
+    os.truncate(template, 2**40)
+    with pytest.raises(SettingsError, match=r"can't read .*mid_level\.cir\.j2: it has more than 1,048,576 bytes"):
+        source(digitiser=str(own))
+    own.unlink()
+    os.mkfifo(own)
+    with pytest.raises(SettingsError, match="no regular file"):
+        source(digitiser=str(own))
+
+
 def test_a_card_without_noise_is_refused():
     card = load_card("hzo_mfis_nominal").with_values(rtn_amplitude_off=0.0)
     with pytest.raises(SettingsError, match=r"has no noise at 1\.5 V"):
         BitSource(TrngSettings(), card)
+
+
+@pytest.mark.parametrize("relaxations", [0.03, 0.3, 3.0])
+def test_the_error_of_a_share_knows_correlation_of_any_length(relaxations):
+    """A comparator's bits correlate by exp(-k x): their mean's variance is (1 + rho) / (1 - rho) that of free bits."""
+    bits = source(digitiser="mid_level", interval_relaxations=relaxations, seed=2)
+    found = measure(np.stack([bits.stream(k, 40_000) for k in range(4)]))
+    rho = np.exp(-relaxations)
+    expected = 0.5 / np.sqrt(found.bits) * np.sqrt((1 + rho) / (1 - rho))
+    assert found.ones_error == pytest.approx(expected, rel=0.2)  # 4 standard errors of the slowest, 333 lags long

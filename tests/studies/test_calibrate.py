@@ -13,7 +13,8 @@ from ftj_spice.results.plots import calibration as plots
 from ftj_spice.sampling.calibration.draw import sample_calibrated
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
 from ftj_spice.sampling.calibration.state import load_calibration
-from ftj_spice.studies.calibration.points import run_point
+from ftj_spice.sampling.calibration.statistics import kolmogorov
+from ftj_spice.studies.calibration.points import NORMAL_DISTANCE, run_point
 from ftj_spice.studies.calibration.study import CALIBRATION_FILE, calibrate, load_calibrate_settings
 from ftj_spice.studies.settings import default_toml
 
@@ -113,6 +114,12 @@ def test_measured_distances_are_explained(run):
     law = run[0].law
     assert (law.measured < law.exact + law.quantisation + 1.9 / np.sqrt(2048)).all()
     assert (law.measured > law.exact - 1.9 / np.sqrt(2048)).all()
+
+
+def test_the_distance_of_a_normal_sample_is_to_its_own_mean_and_variance():
+    draws = np.random.default_rng(1).standard_normal((600, 1024))
+    draws = (draws - draws.mean(axis=1, keepdims=True)) / draws.std(axis=1, keepdims=True)
+    assert 32 * kolmogorov(draws).mean() == pytest.approx(NORMAL_DISTANCE, abs=0.03)  # 4 standard errors
 
 
 def test_a_failed_audit_fails_the_run_and_is_told(run):

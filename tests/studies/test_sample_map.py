@@ -103,6 +103,7 @@ def test_bad_sweeps_say_what_would_be_right(text, reason):
         (["sample.digitiser=comparator"], "must be 'integrator'"),
         (["sweep_voltage=1.2:2.6:3"], "less than or equal to 2.5"),
         (["sweep_time=1ms:11s:3"], "less than or equal to 10"),
+        (["sweep_voltage=0.1:1.5:3"], "at 0.1 V and 5 ms the traps hardly change"),
         (["sweep_time=1s:10s:90", "sweep_voltage=2:2.5:90"], "trap transitions, more than 1e[+]12"),
         (["direction=opposed", "sample.voltage=2.5"], "leaves no state to read"),
         (["goal=fast"], "'gaussian', 'fastest' or 'lowest-energy'"),

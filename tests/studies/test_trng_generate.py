@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -124,6 +125,11 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trng_generate(tmp_path / "b", bits=10_000, streams=10, settings=FAST, jobs=2, observer=interrupt)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "b").write_text("0101")
+    (tmp_path / "b.json").write_text("mine")
+    with pytest.raises(KeyboardInterrupt):
+        trng_generate(tmp_path / "b", bits=10_000, streams=10, settings=FAST, force=True, observer=interrupt)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"b": "0101", "b.json": "mine"}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,14 @@ def test_bad_places_are_sentences(tmp_path):
     for path, words in ((tmp_path, "is a folder"), (tmp_path / "no" / "b", "can't write")):
         with pytest.raises(OutputError, match=words):
             trng_generate(path, bits=8, settings=FAST)
+    (tmp_path / "b.json").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "c.json")
+    before = sorted(tmp_path.iterdir())
+    for name, words in (("b", "is a folder"), ("pipe", "no regular file"), ("c", "no regular file")):
+        with pytest.raises(OutputError, match=words):
+            trng_generate(tmp_path / name, bits=8, settings=FAST, force=True)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(

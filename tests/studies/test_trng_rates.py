@@ -11,7 +11,7 @@ from ftj_spice.device.card import load_card
 from ftj_spice.device.current import static_current
 from ftj_spice.device.traps import Traps
 from ftj_spice.sampling.trng.settings import TrngSettings
-from ftj_spice.studies.trng.rates import CLAIM_SOURCE, Claims, reference_cells, trng_rates, voltage_for
+from ftj_spice.studies.trng.rates import CLAIM_SOURCE, Claims, point_of, reference_cells, trng_rates, voltage_for
 
 CARD = load_card("hzo_mfis_nominal")
 
@@ -56,9 +56,13 @@ def test_what_the_claims_need():
         "rate_of_one_digitiser": False, "entropy": True, "latency_of_first_bit": False,
         "latency_of_free_running_bit": True, "energy": True,
     }  # fmt: skip
-    # An interval of that length would take just the claimed energy.
-    longest = need["longest_interval_for_energy_s"]
-    assert at["cell_power"] * longest + at["periphery_energy"] == pytest.approx(10e-12)
+
+
+@pytest.mark.parametrize("digitiser", ["mid_level", "edge_toggle"])
+def test_an_interval_of_the_longest_length_takes_just_the_claimed_energy(digitiser):
+    result = _rates(digitiser=digitiser)  # one decides once per interval, the other at each edge
+    longest = result.metrics["for_the_claims"]["longest_interval_for_energy_s"]
+    assert point_of(result.design, longest).energy == pytest.approx(10e-12)
 
 
 def test_parallel_cells_and_their_voltage():
@@ -111,8 +115,15 @@ def test_a_fast_card_meets_more():
     claims = Claims(rate=300, entropy=0.9, latency=1.0, energy=1e-9)
     meets = _rates(claims=claims).metrics["for_the_claims"]["meets"]
     assert all(meets.values())
-    with pytest.raises(SettingsError, match="claims must be positive"):
-        Claims(rate=0)
+    for wrong in ({"rate": 0}, {"rate": math.inf}, {"latency": math.nan}, {"energy": -1.0}, {"entropy": 1.0}):
+        with pytest.raises(SettingsError, match="claims must be positive and finite"):
+            Claims(**wrong)
+
+
+@pytest.mark.parametrize("name", ["comparator_offset", "combine", "current_spread"])
+def test_what_the_closed_forms_do_not_know_is_refused(name):
+    with pytest.raises(SettingsError, match=f"'{name}' counts nothing"):
+        trng_rates(settings=TrngSettings(**{name: 2}))
 
 
 def test_a_run_directory_holds_everything(tmp_path):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from ftj_spice.common.errors import FtjSpiceError, SettingsError
+from ftj_spice.common.errors import DataError, FtjSpiceError, SettingsError
 from ftj_spice.randomness.bits import KIND, sidecar, write_bits
 from ftj_spice.randomness.diagnostics import bit_autocorrelation
 from ftj_spice.randomness.sp800_22 import TESTS, Parameters, run_tests
@@ -83,6 +83,18 @@ def test_bad_bits_are_seen_by_the_right_question(tmp_path, rows, failed, passed)
     assert result.verdicts[failed] is False
     assert passed is None or result.verdicts[passed] is True
     assert failed in result.verdict
+
+
+def test_alternating_bits_have_no_run_lengths_to_test(tmp_path):
+    (tmp_path / "b").write_bytes(b"\x55" * 2500)
+    found = trng_test(tmp_path / "b", suites=("diagnostics",), file_format="packed")
+    assert found.verdicts == {"bias": True, "autocorrelation": False}
+
+
+def test_one_bit_is_told_by_the_file_s_name(tmp_path):
+    (tmp_path / "b").write_text("1")
+    with pytest.raises(DataError, match=r"b holds one bit"):
+        trng_test(tmp_path / "b")
 
 
 def test_all_zeros_fail_everything_without_an_error(tmp_path):

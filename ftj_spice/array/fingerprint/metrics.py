@@ -121,11 +121,13 @@ def identify(between: Distances, within: Distances) -> Identification:
     of bits by the incomplete beta function): that extrapolates far beyond what so many answers can show.
     """
     steps = np.linspace(0.0, max(between.mean, within.mean), 4001)[1:-1]
-    accept = _binomial_below(steps, between)
-    reject = 1.0 - _binomial_below(steps, within)
+    accept, _ = _binomial_tails(steps, between)
+    _, reject = _binomial_tails(steps, within)
     if within.mean == 0.0:
         reject = np.zeros_like(steps)
-    best = int(np.argmin(np.maximum(accept, reject)))
+    worse = np.maximum(accept, reject)
+    least = np.flatnonzero(worse == worse.min())  # many where both are too small for a double
+    best = int(least[len(least) // 2])
     return Identification(
         float(steps[best]),
         float(max(accept[best], reject[best])),
@@ -133,8 +135,15 @@ def identify(between: Distances, within: Distances) -> Identification:
     )
 
 
-def _binomial_below(share: NDArray[np.float64], distances: Distances) -> NDArray[np.float64]:
-    """Returns the probability of a share of ones up to `share`, for `freedom` bits that are one with `mean`."""
+def _binomial_tails(
+    share: NDArray[np.float64], distances: Distances
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the probabilities of a share of ones up to `share`, and above it.
+
+    The ones are those of `freedom` bits that are one with `mean`. Each tail is computed by itself: far ones would drown
+    in the rounding of 1 less the other.
+    """
     count = distances.freedom
     ones = share * count
-    return stats.beta.sf(distances.mean, ones + 1.0, np.maximum(count - ones, 1e-12))
+    law = stats.beta(ones + 1.0, np.maximum(count - ones, 1e-12))
+    return law.sf(distances.mean), law.cdf(distances.mean)

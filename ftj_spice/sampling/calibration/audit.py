@@ -6,7 +6,7 @@ voltages, virtual ground, reference and capacitor as calibrated. Wires and drive
 chip leaves out, shifts a column's mean by up to 1e-3 of the converter's range, and a calibration takes it away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,32 +41,51 @@ class _Column:
     values: NDArray[np.float64]
 
 
+def draw_columns(calibration: Calibration, audited: int, seed: int) -> list[int]:
+    """Returns a random choice of the columns that deliver latents, at most `audited` of them, in their order.
+
+    Args:
+        calibration: Of the array.
+        audited: How many.
+        seed: The run's seed.
+    """
+    size = min(audited, len(calibration.latents))
+    return sorted(generator(seed, "calibrated-audit").choice(calibration.latents, size, replace=False).tolist())
+
+
 def audit_calibration(
-    calibration: Calibration, engine: NgspiceEngine, progress: Callable[[int, int], None] | None = None
+    calibration: Calibration,
+    engine: NgspiceEngine,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    columns: Sequence[int] | None = None,
 ) -> Audit:
-    """Simulates random columns in ngspice and compares each window's mean current.
+    """Simulates columns in ngspice and compares each window's mean current.
 
     Args:
         calibration: Of the array.
         engine: Where the transients run.
         progress: Called with finished and all columns.
+        columns: Which; none draws as many as the calibration's settings say at random.
 
     Raises:
         EngineError: A simulation failed.
     """
     s = calibration.settings
-    count = min(s.audit, len(calibration.controls.column))
-    chosen = generator(s.seed, "calibration-audit").choice(len(calibration.controls.column), count, replace=False)
-    columns = [_follow(calibration, int(j)) for j in sorted(chosen.tolist())]
+    if columns is None:
+        every = len(calibration.controls.column)
+        drawn = generator(s.seed, "calibration-audit").choice(every, min(s.audit, every), replace=False)
+        columns = sorted(drawn.tolist())
+    followed, count = [_follow(calibration, j) for j in columns], len(columns)
 
     def run(open_netlist: Open, column: _Column) -> tuple[NDArray[np.float64], TrapHistory, str, str]:
         return _simulate(open_netlist, calibration, column)
 
-    outcomes = engine.map(run, columns, (lambda done: progress(done, count)) if progress else None)
+    outcomes = engine.map(run, followed, (lambda done: progress(done, count)) if progress else None)
     full_scale = 2**calibration.design.adc_bits * calibration.controls.lsb(calibration.design.adc_bits)
     deviations, transitions, differing = [], 0, 0
     timing = calibration.controls.timing
-    for column, (values, history, _, _) in zip(columns, outcomes, strict=True):
+    for column, (values, history, _, _) in zip(followed, outcomes, strict=True):
         ours, theirs = (set(zip(h.traps.tolist(), h.times.tolist(), strict=True)) for h in (column.history, history))
         transitions += len(ours | theirs)
         differing += len(ours ^ theirs)
@@ -79,11 +98,11 @@ def audit_calibration(
         rms=float(np.sqrt(np.mean(found**2))) if found.size else np.nan,
         limit=LIMIT,
         engine=outcomes[0][3],
-        netlists={f"column{c.number:02d}.cir": o[2] for c, o in zip(columns, outcomes, strict=True)},
+        netlists={f"column{c.number:02d}.cir": o[2] for c, o in zip(followed, outcomes, strict=True)},
         scale="full scale of the converter",
         transitions=transitions,
         differing=differing,
-        values={f"column{c.number:02d}": o[0] for c, o in zip(columns, outcomes, strict=True)},
+        values={f"column{c.number:02d}": o[0] for c, o in zip(followed, outcomes, strict=True)},
         things="windows of calibrated columns",
     )
 

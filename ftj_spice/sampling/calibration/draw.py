@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card
+from ftj_spice.device.moments import window_moments
+from ftj_spice.sampling.array import ColumnMoments
+from ftj_spice.sampling.calibration.chip import Chip
 from ftj_spice.sampling.calibration.procedure import Calibrated, deliver
 from ftj_spice.sampling.calibration.state import Calibration, check_belongs
 
@@ -18,16 +21,20 @@ class CalibratedSamples:
     Attributes:
         latents: Shape `(samples, latents)`.
         codes: Of the columns that deliver them, same shape.
+        moments: Closed-form moments of the latents, from the cells' true values.
         calibration: With the running statistics as they stand afterwards.
         seconds: Device time in s.
         energy: That the cells of all columns took, spare ones included, in J.
+        engine: What simulated it.
     """
 
     latents: NDArray[np.float64]
     codes: NDArray[np.int16]
+    moments: ColumnMoments
     calibration: Calibration
     seconds: float
     energy: float
+    engine: str = "fast"
 
 
 def sample_calibrated(
@@ -67,7 +74,33 @@ def sample_calibrated(
     return CalibratedSamples(
         np.ascontiguousarray(latents[kept].T),
         np.ascontiguousarray(codes[kept].T),
+        _moments(chip, calibration).take(kept),
         replace(calibration, running=running),
         chip.seconds,
         chip.energy,
+    )
+
+
+def _moments(chip: Chip, calibration: Calibration) -> ColumnMoments:
+    """Returns the closed-form moments of what each column would deliver: of the traps, read noise and quantisation.
+
+    Read noise and quantisation are taken as normal. The converter's offset and clipping are left out, and so is the
+    wander of running statistics, which are taken to have found mean and variance.
+    """
+    s, controls, design = calibration.settings, calibration.controls, calibration.design
+    _, empty, amplitude, capture, emission = (cells.T for cells in chip.cells(controls))
+    tau = capture * emission / (capture + emission)
+    states = window_moments(emission / (capture + emission), tau, controls.timing.window, controls.timing.pause)
+    current = ColumnMoments.of_sum(empty.sum(axis=0), -empty * amplitude, states)
+    lsb = controls.lsb(design.adc_bits)
+    noise = controls.read_noise(current.mean, s.temperature) if s.read_noise else np.zeros(len(lsb))
+    variance = current.variance + noise**2 + lsb**2 / 12.0
+    share = current.variance / variance
+    if calibration.running is None:
+        scale = np.sqrt(design.sigma**2 + lsb**2 / 12.0)
+        mean, spread = (current.mean - design.mean) / scale, variance / scale**2
+    else:
+        mean, spread = np.zeros(len(lsb)), np.ones(len(lsb))
+    return ColumnMoments(
+        mean, spread, current.skewness * share**1.5, current.kurtosis * share**2, current.autocorrelation * share
     )

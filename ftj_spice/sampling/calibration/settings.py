@@ -126,11 +126,16 @@ class CalibrateSettings(Strict):
     @model_validator(mode="after")
     def _possible(self) -> "CalibrateSettings":
         for scenario in self.scenarios:
+            if len(set(tools_of(scenario))) < len(tools_of(scenario)):
+                raise ValueError(f"'scenarios' names a tool twice: {scenario!r}")
             for tool in tools_of(scenario):
                 if tool not in TOOLS:
                     raise ValueError(f"'scenarios' names {tool!r}; known tools: {', '.join(TOOLS)}, or none")
         if not self.scenarios or not self.redundancy:
             raise ValueError("'scenarios' and 'redundancy' need at least one entry each")
+        sets = [frozenset(tools_of(scenario)) for scenario in self.scenarios]
+        if len(set(sets)) < len(sets) or len(set(self.redundancy)) < len(self.redundancy):
+            raise ValueError("'scenarios' and 'redundancy' must not hold the same entry twice")
         for chosen in (self.tools, *(tools_of(scenario) for scenario in self.scenarios)):
             if {"common", "columns"} <= set(chosen):
                 raise ValueError("'common' and 'columns' can't be used together: a scan finds one or the other")

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.errors import DataError, FtjSpiceError, SettingsError
-from ftj_spice.common.files import replace_file
+from ftj_spice.common.files import read_regular, reason, replace_file
 from ftj_spice.device.card import Card, card_toml, parse_card
 from ftj_spice.sampling.calibration.chip import Chip, Controls, Design, draw_cells
 from ftj_spice.sampling.calibration.procedure import Calibrated, Judgement
@@ -157,9 +157,9 @@ def load_calibration(path: str | Path, *, card: Card | None = None, seed: int | 
         DataError: The file is missing, damaged, of another format, or belongs to another array.
     """
     try:
-        blob = Path(path).read_bytes()
+        blob = read_regular(Path(path), LARGEST_CONTENT)
     except OSError as error:
-        raise DataError(f"can't read the calibration {path}: {error.strerror or error}") from None
+        raise DataError(f"can't read the calibration {path}: {reason(error)}") from None
     try:
         archive = np.load(io.BytesIO(blob), allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -171,7 +171,7 @@ def load_calibration(path: str | Path, *, card: Card | None = None, seed: int | 
             entries = {key: archive[key] for key in archive.files}
     except _DAMAGE:
         raise DataError(f"{path} is damaged or no calibration (.npz) of ftj-spice") from None
-    if _text(entries, "format") != FORMAT:
+    if not all(isinstance(value, np.ndarray) for value in entries.values()) or _text(entries, "format") != FORMAT:
         raise DataError(f"{path} is no calibration of ftj-spice in the format '{FORMAT}'")
     found = _parse(entries, str(path))
     check_belongs(found, str(path), card, seed)
@@ -217,7 +217,7 @@ def _parse(entries: dict[str, NDArray], where: str) -> Calibration:
     try:
         card = parse_card(texts["card"], where)
         settings = CalibrateSettings.parse(json.loads(texts["settings"]), where)
-    except (SettingsError, ValueError) as error:
+    except (SettingsError, ValueError, RecursionError) as error:
         raise DataError(str(error) if isinstance(error, FtjSpiceError) else f"{where}: settings are no JSON") from None
     _check_arrays(arrays, settings, where)
     running = None
@@ -253,5 +253,12 @@ def _check_arrays(arrays: dict[str, NDArray], settings: CalibrateSettings, where
     for key, most in (("chosen", rows), ("latents", columns)):
         if arrays[key].dtype.kind != "i" or arrays[key].min() < 0 or arrays[key].max() >= most:
             raise DataError(f"{where}: '{key}' must be whole numbers from 0 to {most - 1}")
+        if any(len(set(row)) < len(row) for row in np.atleast_2d(arrays[key]).tolist()):
+            raise DataError(f"{where}: '{key}' names one twice")
+    for key in ("row_trim", "column_trim"):
+        if np.max(np.abs(arrays[key])) > settings.trim_range + settings.trim_step:
+            raise DataError(f"{where}: '{key}' must lie within {settings.trim_range:g} V, as its settings say")
+    if "count" in shapes and arrays["count"].dtype.kind != "i":
+        raise DataError(f"{where}: 'count' must be a whole number")
     if arrays["capacitance"].min() <= 0:
         raise DataError(f"{where}: 'capacitance' must be above 0")

@@ -64,10 +64,11 @@ class Design:
                 f"a cell of card '{design.card.name}' has no noise at {design.voltage:g} V: amplitude "
                 f"{design.card.rtn_amplitude_off:.3g}, trap filled for {design.occupancy:.3g} of the time"
             )
-        for name, value in design.parameters.items():
-            wrong = value < 0 if name in {"lag", "hysteresis", "reset"} else value <= 0
-            if name in RULE_PARAMETERS and name != "threshold" and wrong:
-                raise SettingsError(f"parameter '{name}' of digitiser '{variant.name}' must be positive, got {value:g}")
+        for name, entry in variant.parameters.items():
+            value, may_be_zero = settings.parameters.get(name, entry.value), name in {"lag", "hysteresis", "reset"}
+            if name in RULE_PARAMETERS and name != "threshold" and (value < 0 if may_be_zero else value <= 0):
+                right = "0 or more" if may_be_zero else "above 0"
+                raise SettingsError(f"parameter '{name}' of digitiser '{variant.name}' must be {right}, got {value:g}")
         if design.parameters.get("adc_bits", 1.0) not in range(1, 17):
             raise SettingsError(
                 f"parameter 'adc_bits' of digitiser '{variant.name}' must be a whole number from 1 to 16"

@@ -20,7 +20,7 @@ class TrngSettings(Strict):
     """Read voltage V_RTN in V; without it the card's. It sets the traps' times, and how long they are filled."""
     interval: Annotated[float, Field(gt=1e-12, le=1e6)] | None = None
     """Time from bit to bit in s; without it `interval_relaxations` times the card's relaxation time at the voltage."""
-    interval_relaxations: Annotated[float, Field(gt=0, le=1e6)] = 5.0
+    interval_relaxations: Annotated[float, Field(ge=1e-6, le=1e6)] = 5.0
     """Time from bit to bit in relaxation times tau_eff of a nominal cell, where `interval` does not give it."""
     combine: Annotated[int, Field(ge=1, le=64)] = 1
     """Digitisers, each with cells of its own, whose bits are XORed into one."""

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.files import read_regular, reason
 from ftj_spice.common.settings import Strict
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -34,6 +35,8 @@ RULE_PARAMETERS: dict[str, tuple[Unit, ...]] = {
 `hysteresis`: half the distance of its two levels. `average`: time constant of a running reference. `reset`: dead time
 at an interval's begin, for a mean. `range`, `adc_bits`: full range and resolution of the converter, for its parity.
 """
+LARGEST_FILE = 2**20
+"""Bytes of a variant's TOML file or template, at most; the packaged ones have some thousand."""
 
 
 class Rule(Strict):
@@ -100,7 +103,7 @@ class Variant(Strict):
     """Template's name without `.cir.j2`, where it is not the variant's."""
     cells: Annotated[int, Field(ge=1, le=2)] = 1
     """Cells that one digitiser reads."""
-    settling: Annotated[float, Field(ge=0)] = 20.0
+    settling: Annotated[float, Field(ge=0, le=1e6)] = 20.0
     """Time from power-up to the first bit's interval, in relaxation times."""
     rule: Rule
     """Event rule."""
@@ -172,9 +175,9 @@ def load_variant(digitiser: str | Path) -> tuple[Variant, str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, LARGEST_FILE).decode()
     except OSError as error:
-        raise SettingsError(f"can't read {path}: {error.strerror}") from None
+        raise SettingsError(f"can't read {path}: {reason(error)}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text") from None
 

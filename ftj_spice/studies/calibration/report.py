@@ -115,7 +115,7 @@ def render_calibrate_report(result: "CalibrateResult", drawn: Mapping[str, Figur
     report.section("Where the time went").figure(
         timing_bar(durations), "Wall time by phase, before this page was written.", "Bar chart of seconds by phase"
     )
-    _settings(report, s)
+    settings_table(report, s)
     return report.html()
 
 
@@ -295,7 +295,8 @@ def _law(report: Report, result: "CalibrateResult") -> None:
     )
 
 
-def _settings(report: Report, settings: Strict) -> None:
+def settings_table(report: Report, settings: Strict) -> None:
+    """Adds a section with all settings of a run."""
     rows = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)

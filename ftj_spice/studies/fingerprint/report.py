@@ -190,7 +190,8 @@ def _reliability(report: Report, result: "FingerprintResult", drawn: dict[str, F
         )
     rows = [["repeated at 300 K", *_error(m["reliability"]["repeated"])]]
     rows += [[f"{r['temperature_K']:g} K: {r['what_acts']}", *_error(r)] for r in m["reliability"]["temperature"]]
-    rows += [[f"{r['cycles']:g} cycles: {r['what_acts']}", *_error(r)] for r in m["reliability"]["cycles"]]
+    for r in m["reliability"]["cycles"]:
+        rows.append([f"{r['cycles']:,g} cycle{'s' * (r['cycles'] != 1)}: {r['what_acts']}", *_error(r)])
     report.table(rows, ["condition", "reliability", "worst chip", "closed form"], "Reliability: 1 less the bit errors.")
     rows = [
         [name.replace("_", " "), f"{e['threshold']:.1%}", f"{e['equal_error']:.1e}", f"{e['observed_overlap']:.2%}"]

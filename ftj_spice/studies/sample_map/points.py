@@ -31,6 +31,8 @@ from ftj_spice.studies.sample_map.settings import Grid, MapSettings
 
 MOST_TRANSITIONS = 1e12
 """More trap transitions than this in one map (some hours) are refused."""
+FEWEST_TRANSITIONS = 100
+"""Fewer than this at one point are refused: nothing can be told of noise that does not happen."""
 BLOCKS = 8
 """Parts that a point's units are simulated in; threads take them one by one."""
 
@@ -118,17 +120,25 @@ def samples_of(point: SamplePoint, settings: MapSettings) -> int:
 
 
 def check_size(card: Card, settings: MapSettings, grid: Grid) -> None:
-    """Refuses a map that would take too long.
+    """Refuses a map that would take too long, and one with a point where next to nothing would happen.
 
     Raises:
-        SettingsError: The sentence says how many transitions it would have.
+        SettingsError: The sentence says how many transitions there would be.
     """
     traps = Traps.from_card(card, 1)
     spread = settings.sample.time_constant_spread * card.time_constant_spread
     cycle = traps.capture_time_at(grid.voltages) + traps.emission_time_at(grid.voltages)
     # The mean rate of lognormal times is larger than the nominal one.
     each = 2.0 * settings.sample.rows * np.exp(0.5 * spread**2) * grid.times[None, :] / cycle[:, None] * settings.units
-    total = float(np.sum(np.maximum(FEWEST_SAMPLES * each, np.minimum(settings.transitions, settings.samples * each))))
+    counts = np.maximum(FEWEST_SAMPLES * each, np.minimum(settings.transitions, settings.samples * each))
+    i, k = np.unravel_index(np.argmin(counts), counts.shape)
+    if counts[i, k] < FEWEST_TRANSITIONS:
+        raise SettingsError(
+            f"at {grid.voltages[i]:.4g} V and {1e3 * grid.times[k]:.4g} ms the traps hardly change: some "
+            f"{counts[i, k]:.2g} transitions in all samples, fewer than the {FEWEST_TRANSITIONS} that figures can be "
+            "made of; raise the voltage, the time or 'samples'"
+        )
+    total = float(np.sum(counts))
     if total > MOST_TRANSITIONS:
         raise SettingsError(
             f"the map would have some {total:.2g} trap transitions, more than {MOST_TRANSITIONS:.0e}: shorten the "

@@ -25,6 +25,9 @@ from ftj_spice.studies.settings import check_jobs
 from ftj_spice.studies.trng.digitiser_report import digitiser_figures, render_digitiser_report
 from ftj_spice.studies.trng.digitiser_rows import CIRCUIT_STREAMS, RULE_STREAMS, XORED, DigitiserRow, make_row
 
+MOST_BITS = 100_000_000
+"""Bits of each digitiser by its event rule, at most: they are held in memory."""
+
 
 @dataclass(frozen=True)
 class DigitisersResult:
@@ -112,6 +115,8 @@ def trng_digitisers(
             f"the comparison needs at least {least[0]} bits in ngspice and {least[1]:,} by the event rule, "
             f"got {circuit_bits} and {bits:,}"
         )
+    if bits > MOST_BITS:
+        raise SettingsError(f"the comparison takes at most {MOST_BITS:,} bits by the event rule, got {bits:,}")
     card = load_card(settings.card)
     chosen = list(digitisers) or available_variants()
     if len({load_variant(digitiser)[0].name for digitiser in chosen}) < len(chosen):

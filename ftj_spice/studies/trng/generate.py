@@ -5,11 +5,15 @@ import os
 import shlex
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ftj_spice.common.errors import OutputError, SettingsError
 from ftj_spice.common.files import reason, replace_file
@@ -95,8 +99,12 @@ def trng_generate(
         observer("pilot", 1, 1)
     pieces = iter(source.restart(0, *restarts)) if restarts else in_order(source, streams, length, raw, jobs)
     seen = Seen(length, bits, observer)
-    sidecar(path).unlink(missing_ok=True)  # never a description beside bits that it does not describe
-    write_bits(path, seen.watch(pieces), file_format, length)
+
+    def to_the_end() -> Iterator[NDArray[np.uint8]]:
+        yield from seen.watch(pieces)
+        sidecar(path).unlink(missing_ok=True)  # never a description beside bits that it does not describe
+
+    write_bits(path, to_the_end(), file_format, length)
     seconds = time.perf_counter() - begin
     found = {
         "kind": KIND,
@@ -138,8 +146,11 @@ def _length(bits: int, streams: int, restarts: tuple[int, int] | None) -> int:
 
 def _check_target(path: Path, size: int, force: bool) -> None:
     """Refuses a place that can't take the file, before anything is simulated."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file with -o")
+    for place in (path, sidecar(path)):
+        if place.is_dir():
+            raise OutputError(f"{place} is a folder; give the name of a file with -o")
+        if force and place.exists() and not place.is_file():  # --force must not put a file in the place of a device
+            raise OutputError(f"{place} is no regular file, so --force does not replace it; choose another -o")
     if not force and (os.path.lexists(path) or os.path.lexists(sidecar(path))):
         taken = path if os.path.lexists(path) else sidecar(path)
         raise OutputError(f"{taken} exists; choose another -o or pass --force")

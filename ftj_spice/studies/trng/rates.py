@@ -35,6 +35,12 @@ ARRAYS = (1, 500, 2304, 5000, 500_000)
 HIGHEST = 5.0
 """Highest read voltage that is looked for, in V."""
 
+NOT_COUNTED = (
+    *("combine", "conditioner", "comparator_offset"),
+    *("time_constant_spread", "amplitude_spread", "current_spread"),
+)
+"""Settings that the closed forms know nothing of; they are refused, since their bits would be others."""
+
 
 @dataclass(frozen=True)
 class Claims:
@@ -56,8 +62,9 @@ class Claims:
     energy: float = 10e-12
 
     def __post_init__(self) -> None:
-        if not (self.rate > 0 and 0 < self.entropy < 1 and self.latency > 0 and self.energy > 0):
-            raise SettingsError("claims must be positive, and their min-entropy below 1 bit per bit")
+        positive = all(0 < number < math.inf for number in (self.rate, self.latency, self.energy))
+        if not (positive and 0 < self.entropy < 1):
+            raise SettingsError("claims must be positive and finite, and their min-entropy below 1 bit per bit")
 
 
 CLAIM_SOURCE = "published claims without primary source: nothing here supports them"
@@ -160,6 +167,9 @@ def trng_rates(
         FtjSpiceError: Settings or output; the subclass and its sentence say what.
     """
     chosen, held = settings or TrngSettings(), claims or Claims()
+    for name in NOT_COUNTED:
+        if getattr(chosen, name) != getattr(TrngSettings(), name):
+            raise SettingsError(f"rates are those of raw bits from nominal cells, where '{name}' counts nothing")
     watch = Stopwatch()
     if out is None:
         return _run(chosen, held, observer)
@@ -252,7 +262,8 @@ def _measure(result: RatesResult) -> dict[str, Any]:
     relaxations = at.interval / design.relaxation_time
     digitisers = _whole(claims.rate * at.interval)
     cells = digitisers * variant.cells
-    longest = (claims.energy - at.periphery_energy) / at.cell_power
+    each = sum(block.energy for block in variant.periphery if block.per == "interval")
+    longest = (claims.energy - each) / ((at.energy - each) / at.interval)  # cells and edges take more in more time
     return {
         "card": card.name,
         "digitiser": variant.name,

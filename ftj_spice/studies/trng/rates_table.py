@@ -50,7 +50,7 @@ def rates_lines(result: "RatesResult", m: dict[str, Any]) -> list[str]:
         ),
         f"  energy: {eng(at['energy'], 'J')} per bit, "
         + ("within" if need["meets"]["energy"] else "above")
-        + f" the claim; the cells allow intervals up to {eng(need['longest_interval_for_energy_s'], 's')}",
+        + f" the claim, which allows intervals up to {eng(need['longest_interval_for_energy_s'], 's')}",
         "digitisers   tau_eff needed   voltage   filled   bit/bit   energy/bit   power",
     ]
     for row in m["arrays"]:

@@ -283,6 +283,8 @@ def _sample(streams: BitStreams) -> tuple[NDArray[np.uint8], str]:
     """Returns the bits for the entropy estimators, from the first streams, and where they come from in words."""
     count = min(len(streams), -(-ENTROPY_BITS // streams.stream_bits))
     sample = np.concatenate([streams.stream(k) for k in range(count)])[:ENTROPY_BITS]
+    if len(sample) < 2:
+        raise DataError(f"{streams.path} holds one bit: that is too short for an estimate of entropy")
     which = "stream 0" if count == 1 else f"streams 0 to {count - 1}, one after the other"
     return sample, f"the first {len(sample):,} bits of {which}"
 

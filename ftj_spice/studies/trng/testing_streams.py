@@ -205,13 +205,17 @@ class Diagnostics:
 
     @property
     def verdicts(self) -> dict[str, bool]:
-        """Which of the three questions the bits pass."""
+        """Which of the three questions the bits pass; the last only where it could be asked."""
         size = np.abs(self.correlation)
-        return {
+        found = {
             "bias": self.ones_p_value >= ALARM,
             "autocorrelation": bool(self.constant == 0 and np.all(size <= self.correlation_limit)),
-            "run lengths": self.constant == 0 and (self.run_p_value is None or self.run_p_value >= ALARM),
         }
+        if self.constant:
+            found["run lengths"] = False
+        elif self.run_p_value is not None:  # runs all of one length can't be held against a law
+            found["run lengths"] = self.run_p_value >= ALARM
+        return found
 
 
 def sum_diagnostics(answers: Sequence[StreamAnswers], stream_bits: int) -> Diagnostics | None:
