@@ -140,3 +140,9 @@ def test_bad_input_is_one_sentence(options, sentence, tmp_path):
     with pytest.raises(SettingsError, match=sentence):
         trng_entropy(tmp_path / "run", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"conditioner": "hash"}, {"interval": 1e-3}])
+def test_settings_that_would_be_ignored_are_refused(change):
+    with pytest.raises(SettingsError, match="can't be set here"):
+        trng_entropy(settings=TrngSettings(**change), intervals=(1.0,))

@@ -148,7 +148,7 @@ def trng_entropy(
 
     Args:
         out: Run directory to write; none writes nothing.
-        settings: Card, voltage, seed, spreads; digitiser, interval and conditioner don't count here.
+        settings: Card, voltage, seed, spreads; its digitiser and `interval_relaxations` don't count here.
         intervals: In relaxation times of a nominal cell.
         digitisers: Names of packaged variants, or their files.
         bits: Bits per point.
@@ -164,6 +164,10 @@ def trng_entropy(
     check_jobs(jobs)
     if not FEWEST <= bits <= MOST:
         raise SettingsError(f"the bits per point must lie between {FEWEST:,} and {MOST:,}, got {bits:,}")
+    if chosen.conditioner != "none" or chosen.interval is not None:
+        raise SettingsError(
+            "raw bits are assessed, at the intervals asked for: 'conditioner' and 'interval' can't be set here"
+        )
     if not intervals or not digitisers:
         raise SettingsError("give at least one interval and one digitiser")
     if not all(math.isfinite(x) and 1e-3 <= x <= 1e3 for x in intervals):
