@@ -182,3 +182,10 @@ def test_the_closed_forms_are_those_of_the_bits(tmp_path, digitiser, combine, of
 def test_no_closed_form_is_claimed_for_spread_cells(tmp_path):
     settings = FAST.model_copy(update={"time_constant_spread": 0.5})
     assert trng_generate(tmp_path / "b", bits=100, settings=settings).metrics["expected"] is None
+
+
+@pytest.mark.parametrize(("relaxations", "hinted"), [(5.0, True), (30.0, False)])
+def test_a_correlation_that_tests_will_see_is_told(tmp_path, relaxations, hinted):
+    settings = TrngSettings(interval_relaxations=relaxations)
+    result = trng_generate(tmp_path / "b", bits=100_000, settings=settings)
+    assert any("will see this correlation" in line for line in result.summary) == hinted

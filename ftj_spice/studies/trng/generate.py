@@ -34,6 +34,8 @@ from ftj_spice.studies.trng.testing_streams import LAGS
 
 LARGEST_BITS = 10**13
 """More bits than this are refused."""
+SEEN = 4.0
+"""Standard errors of one stream from which on a correlation of neighbours shows in tests, about."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,8 @@ def _summary(path: Path, found: dict[str, Any], seconds: float) -> tuple[str, ..
     correlation = found["measured"]["correlation"]
     name = shlex.quote(str(path))
     again = f"trng test FILE --restarts {name}" if found["restarts"] else f"trng test {name}"
+    seen = correlation is not None and abs(correlation) * math.sqrt(found["stream_bits"]) > SEEN
+    hint = ("tests of so many bits will see this correlation: lengthen --interval, or XOR digitisers with --combine",)
     return (
         f"{total:,} bits in {path} ({found['format']}, {found['streams']:,} {what}{'s' * (found['streams'] > 1)} of "
         f"{found['stream_bits']:,}), described in {sidecar(path).name}",
@@ -230,5 +234,6 @@ def _summary(path: Path, found: dict[str, Any], seconds: float) -> tuple[str, ..
         f"simulated in {seconds:.1f} s, {total / seconds:.3g} bit/s",
         f"ones {found['measured']['ones']:.5f}, correlation of successive bits "
         + ("none: they never change" if correlation is None else f"{correlation:+.5f}"),
+        *(hint if seen else ()),
         f"next: ftj-spice {again}",
     )
