@@ -105,7 +105,7 @@ def evaluate(point: SamplePoint, tally: Tally) -> dict[str, Figure]:
     without = centre + (total - difference) / (units - 1)
     closed = figures_of(point, centre)
     simulated, error = jackknife(lambda means: figures_of(point, means), pooled, without)
-    for name in ("distance", "shannon_entropy", "min_entropy"):
+    for name in ("latent_variance", "distance", "shannon_entropy", "min_entropy"):
         error[name] = np.hypot(error[name], LAW_ERROR)
     return {name: Figure(float(simulated[name]), float(error[name]), float(closed[name])) for name in QUANTITIES}
 

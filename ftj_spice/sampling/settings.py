@@ -33,7 +33,8 @@ class SampleSettings(Strict):
     comparator_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Standard deviation of the comparators' offset, as a part of the level difference."""
     time_constant_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """Cell-to-cell spread of the time constants, as a multiple of the card's; 0 until the read-out can calibrate."""
+    """Cell-to-cell spread of the time constants, as a multiple of the card's. Real arrays have it whole (1) and are
+    calibrated: see `calibration`."""
     amplitude_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     """Cell-to-cell spread of the trap amplitudes, as a multiple of the card's."""
     current_spread: Annotated[float, Field(ge=0, le=5)] = 0.0

@@ -83,6 +83,17 @@ def test_masses_keep_total_and_mean(occupancy, decade, parts):
     assert -1e-9 * closed.variance <= grown <= 0.25 * step**2 * (1 + 1e-6) + 1e-9 * closed.variance
 
 
+@pytest.mark.parametrize("occupancy", [0.5, 0.97, 0.999, 1e-4])
+@pytest.mark.parametrize("windows", [3.0, 1e3, 1e5, 1e7])
+@pytest.mark.parametrize("steps", [3.0, 64.0, 300.5])
+def test_laws_far_narrower_than_a_step_and_far_from_half_filling_keep_total_and_mean(occupancy, windows, steps):
+    """A fast cell beside slow ones is narrower than the column's step; a rare state has a tail of many sigmas."""
+    first, masses = WindowLaw.of(occupancy, 1.0, windows).masses(1.0 / steps)
+    nodes = (first + np.arange(len(masses))) / steps
+    assert masses.sum() == pytest.approx(1.0, abs=1e-9)
+    assert np.sum(masses * nodes) == pytest.approx(occupancy, abs=1e-9)
+
+
 @pytest.mark.parametrize(("voltage", "window"), [(1.5, 5e-4), (1.35, 2e-3), (1.6, 4e-3)])
 def test_simulated_traps_follow_the_law(voltage, window):
     """Kolmogorov-Smirnov on the windows with a transition, binomial counts of those without: 4 sigma, three cases."""

@@ -109,3 +109,11 @@ def test_what_can_not_be_solved_is_said():
     array = cells(2, 1)
     with pytest.raises(EngineError, match="operating point of a 2 x 1 sampling array"):
         operating_point(array, np.full((2, 1), np.nan), 1.5, **LINES)
+
+
+def test_steps_that_run_away_are_an_error_without_warnings():
+    """The cells' current overflows on the way; warnings are errors in these tests."""
+    array = Cells.of(CARD, np.full((256, 1), CARD.off_conductance), np.full((256, 1), 0.2))
+    wires = {"word_resistance": 1e9, "bit_resistance": 1e9, "driver_resistance": 1e9}
+    with pytest.raises(EngineError, match="operating point of a 256 x 1 sampling array"):
+        operating_point(array, np.full((256, 1), 0.5), 2.4, **wires)

@@ -197,6 +197,8 @@ def test_each_goal_takes_the_best_point_within_the_limits(small):
     assert flat[bound.place].period == min(flat[place].period for place in inside)
     assert bound.binding == ("autocorrelation",)
     assert "|autocorrelation|" in bound.reason and "> 0.1" in bound.reason
+    one = recommend([small.points[2][-1:]], "fastest", Limits(), [None])
+    assert "V, 20.0 ms keeps all limits: time per sample" in one.reason and "points" not in one.reason
     assert {n.place for n in bound.neighbours} <= set(flat)
     for n in bound.neighbours:
         assert bool(n.missed) == (n.place not in inside)
@@ -238,6 +240,16 @@ def test_wires_that_move_the_mean_are_warned_about():
     assert "wires and drivers move the mean current by -" in result.warnings[0]
     assert result.points[0][0].wire_energy > 0.01 * result.points[0][0].cell_energy
     assert mapped("audit=0").warnings == ()
+
+
+def test_codes_that_all_clip_agree_with_their_closed_forms():
+    """Wires move the mean beyond the converter: the latents' variance is 0 in both, and so is its standard error."""
+    result = mapped("audit=0", "sample.bit_line_resistance=1e6", "sample.rows=64", "transitions=1e4")
+    figures = result.points[0][0].figures
+    assert abs(result.points[0][0].reference_shift) > 100
+    assert figures["latent_variance"].simulated == pytest.approx(0.0, abs=1e-9)
+    assert figures["effective_bits"].simulated == 0.0
+    assert result.passes and np.isfinite(result.deviations.largest)
 
 
 def test_cells_that_differ_keep_honest_errors():

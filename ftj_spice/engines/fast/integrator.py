@@ -43,6 +43,7 @@ class OperatingPoint:
         return self.current + flat @ self.slope.reshape(len(self.slope), -1).T
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a step that runs away ends as an EngineError
 def operating_point(
     cells: Cells,
     occupancy: NDArray[np.float64],

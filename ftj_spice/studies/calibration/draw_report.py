@@ -51,7 +51,7 @@ def render_draw_report(result: "DrawResult", drawn: Mapping[str, Figure], durati
         "Latents",
         "Codes of the simulated read-out, standardised as the calibration says. Shot noise, kT/C noise, converter "
         "offset, quantisation and clipping are in them; the closed forms, from the cells' true values, leave offset "
-        "and clipping out.",
+        "and clipping out, and take running statistics to have found mean and variance exactly.",
     )
     if "histogram" in drawn:
         report.figure(

@@ -184,14 +184,19 @@ def recommend(
     keeping = [n.place for n in beside if n.place in better] or better
     binding = tuple(name for name in Limits.model_fields if any(name in {c.name for c in missed[p]} for p in keeping))
     point = flat[best]
-    reason = (
-        f"{_name(point)} has {wanted.label} of the {len(inside)} points (of {len(flat)}) that keep all limits: "
-        f"{_value(wanted, wanted.value(point))}; " + ", ".join(c.sentence for c in found[best])
-    )
+    if len(flat) == 1:
+        why = "keeps all limits"
+    elif len(inside) == 1:
+        why = f"is the only one of {len(flat)} points that keeps all limits"
+    else:
+        why = f"has {wanted.label} of the {len(inside)} points (of {len(flat)}) that keep all limits"
+    reason = f"{_name(point)} {why}: {_value(wanted, wanted.value(point))}; "
+    reason += ", ".join(c.sentence for c in found[best])
     if better:
         closest = min(better, key=lambda p: (abs(p[0] - i) + abs(p[1] - k), rank(p)))
+        which = f"{len(better)} points would be better but miss a limit; the closest, "
         reason += (
-            f". {len(better)} points would be better but miss a limit; the closest, {_name(flat[closest])} "
+            f". {which if len(better) > 1 else 'One point would be better but misses a limit: '}{_name(flat[closest])} "
             f"({_value(wanted, wanted.value(flat[closest]))}), has " + " and ".join(c.sentence for c in missed[closest])
         )
     elif len(flat) > 1:
