@@ -31,7 +31,7 @@ from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.program_report import render_program_report
-from ftj_spice.studies.settings import check_jobs, settings_data
+from ftj_spice.studies.settings import check_jobs, read_settings
 
 ENGINES = ("fast", "ngspice")
 """Who may simulate the programming."""
@@ -80,12 +80,7 @@ def load_program_settings(path: str | Path | None = None, changes: Iterable[str]
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
-    data, where = settings_data(path, changes)
-    defaults = ProgramSettings()
-    for name in ("set", "reset"):  # one value of a staircase leaves its other values as they are
-        if isinstance(data.get(name), dict):
-            data[name] = getattr(defaults, name).model_dump() | data[name]
-    return ProgramSettings.parse(data, where)
+    return read_settings(ProgramSettings, path, changes)
 
 
 def estimate(shape: tuple[int, int], card: Card, settings: ProgramSettings) -> tuple[float, float]:

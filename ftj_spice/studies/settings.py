@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -11,6 +11,8 @@ from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.common.settings import Strict
 from ftj_spice.sampling.settings import SampleSettings
+
+Model = TypeVar("Model", bound=Strict)
 
 
 class EngineSettings(Strict):
@@ -98,8 +100,27 @@ def load_settings(path: str | Path | None = None, changes: Iterable[str] = ()) -
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
+    return read_settings(RunSettings, path, changes)
+
+
+def read_settings(model: type[Model], path: str | Path | None = None, changes: Iterable[str] = ()) -> Model:
+    """Returns any verb's settings from a TOML file (or the defaults), changed by `key=value` strings.
+
+    A group given in part keeps the model's own defaults for the rest of it, not those of the group's class.
+
+    Args:
+        model: Which settings.
+        path: The file; none means the defaults.
+        changes: As in `load_settings`.
+
+    Raises:
+        SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
+    """
     data, where = settings_data(path, changes)
-    return RunSettings.parse(data, where)
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel) and isinstance(data.get(name), dict):
+            data[name] = field.default.model_dump() | data[name]
+    return model.parse(data, where)
 
 
 def settings_data(path: str | Path | None, changes: Iterable[str]) -> tuple[dict[str, Any], str]:

@@ -42,6 +42,15 @@ def _places(count: int) -> NDArray[np.float64]:
     return (np.arange(count) - (count - 1) / 2.0) * 0.8 / max(count, 2)
 
 
+def _frame(found: Mapping[int, Mapping[str, Spread]]) -> tuple[list[str], Figure, Axes, NDArray[np.float64]]:
+    """Returns the scenarios' names, a figure with room for them, its axes, and the shift of each number of cells."""
+    if not found:
+        raise ValueError("nothing to draw")
+    names = list(next(iter(found.values())))
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.14 * len(names) * (len(found) + 0.6)), layout="constrained")
+    return names, figure, figure.subplots(), _places(len(found))
+
+
 @styled
 def usable_bars(found: Mapping[int, Mapping[str, Spread]]) -> Figure:
     """Draws the share of usable columns by tools and cells per latent.
@@ -52,12 +61,7 @@ def usable_bars(found: Mapping[int, Mapping[str, Spread]]) -> Figure:
     Raises:
         ValueError: Nothing to draw.
     """
-    if not found:
-        raise ValueError("nothing to draw")
-    names = list(next(iter(found.values())))
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.14 * len(names) * (len(found) + 0.6)), layout="constrained")
-    axes = figure.subplots()
-    shifts = _places(len(found))
+    names, figure, axes, shifts = _frame(found)
     for k, (cells, row) in enumerate(found.items()):
         y = np.arange(len(names)) + shifts[k]
         middle = np.array([row[name].middle for name in names])
@@ -84,12 +88,7 @@ def distances(found: Mapping[int, Mapping[str, Spread]], limit: float, floor: fl
     Raises:
         ValueError: Nothing to draw.
     """
-    if not found:
-        raise ValueError("nothing to draw")
-    names = list(next(iter(found.values())))
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.14 * len(names) * (len(found) + 0.6)), layout="constrained")
-    axes = figure.subplots()
-    shifts = _places(len(found))
+    names, figure, axes, shifts = _frame(found)
     for k, (cells, row) in enumerate(found.items()):
         y = np.arange(len(names)) + shifts[k]
         colour = SHADES[k % len(SHADES)]

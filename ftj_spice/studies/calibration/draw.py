@@ -25,7 +25,7 @@ from ftj_spice.sampling.energy import CONVERTER_SOURCE, converter_energy
 from ftj_spice.studies.calibration.study import CALIBRATION_FILE, LARGEST_MEMORY
 from ftj_spice.studies.generate_metrics import audit_figures, expected_statistics, latent_statistics
 from ftj_spice.studies.observer import Observer, part_of, silent
-from ftj_spice.studies.settings import check_jobs, settings_data
+from ftj_spice.studies.settings import check_jobs, read_settings
 
 
 class DrawSettings(Strict):
@@ -97,7 +97,7 @@ def load_draw_settings(path: str | Path | None = None, changes: Iterable[str] = 
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
-    return DrawSettings.parse(*settings_data(path, changes))
+    return read_settings(DrawSettings, path, changes)
 
 
 def draw_latents(

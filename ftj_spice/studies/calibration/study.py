@@ -30,7 +30,7 @@ from ftj_spice.studies.calibration.points import (
     temperatures,
 )
 from ftj_spice.studies.observer import Observer, part_of, silent
-from ftj_spice.studies.settings import check_jobs, settings_data
+from ftj_spice.studies.settings import check_jobs, read_settings
 
 CALIBRATION_FILE = "calibration.npz"
 """The stored calibration in a run directory."""
@@ -84,10 +84,7 @@ def load_calibrate_settings(path: str | Path | None = None, changes: Iterable[st
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
-    data, where = settings_data(path, changes)
-    if isinstance(data.get("sample"), dict):  # one value of the group leaves the card's whole spread as it is
-        data["sample"] = CalibrateSettings().sample.model_dump() | data["sample"]
-    return CalibrateSettings.parse(data, where)
+    return read_settings(CalibrateSettings, path, changes)
 
 
 def calibrate(

@@ -27,7 +27,7 @@ from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.studies.fingerprint.metrics import measure, summarise
 from ftj_spice.studies.observer import Observer, part_of, silent
-from ftj_spice.studies.settings import check_jobs, settings_data
+from ftj_spice.studies.settings import check_jobs, read_settings
 
 LARGEST_ANSWERS = 4_000_000_000
 """Bits of all answers of a run, at most."""
@@ -119,7 +119,7 @@ def load_fingerprint_settings(path: str | Path | None = None, changes: Iterable[
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
-    return FingerprintSettings.parse(*settings_data(path, changes))
+    return read_settings(FingerprintSettings, path, changes)
 
 
 def fingerprint(

@@ -16,7 +16,7 @@ from ftj_spice.device.card import Card
 from ftj_spice.device.fitting.quantities import number_and_unit, quantity
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.sampling.tallies import FEWEST_SAMPLES
-from ftj_spice.studies.settings import settings_data
+from ftj_spice.studies.settings import read_settings
 
 GOALS = ("gaussian", "fastest", "lowest-energy")
 """What an operating point can be recommended for."""
@@ -103,8 +103,7 @@ def load_map_settings(path: str | Path | None = None, changes: Iterable[str] = (
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
-    data, where = settings_data(path, changes)
-    return MapSettings.parse(data, where)
+    return read_settings(MapSettings, path, changes)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ftj_spice.sampling.trng.settings import TrngSettings
-from ftj_spice.studies.settings import settings_data
+from ftj_spice.studies.settings import read_settings
 
 
 def load_trng_settings(path: str | Path | None = None, changes: Iterable[str] = ()) -> TrngSettings:
@@ -17,5 +17,4 @@ def load_trng_settings(path: str | Path | None = None, changes: Iterable[str] = 
     Raises:
         SettingsError: Unreadable file, malformed TOML or change, unknown key, value out of range.
     """
-    data, where = settings_data(path, changes)
-    return TrngSettings.parse(data, where)
+    return read_settings(TrngSettings, path, changes)
