@@ -11,11 +11,11 @@ import numpy as np
 
 from ftj_spice.common.errors import DataError, OutputError, SettingsError
 from ftj_spice.common.files import writing
+from ftj_spice.common.quantities import quantity
 from ftj_spice.device.card import Card, load_card, write_card
 from ftj_spice.device.fitting import endurance, iv, retention, rtn, switching
 from ftj_spice.device.fitting.cards import card_name, changed_card, fitted_card, read_changes, read_value
 from ftj_spice.device.fitting.outcome import Outcome
-from ftj_spice.device.fitting.quantities import quantity
 from ftj_spice.device.fitting.reading import read_table
 from ftj_spice.device.fitting.roles import ROLES, Kind, Layout
 from ftj_spice.device.fitting.table import Table

@@ -5,9 +5,9 @@ from importlib.metadata import version
 from typing import Any
 
 from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.quantities import quantity
 from ftj_spice.device.card import Card
 from ftj_spice.device.fitting.outcome import Outcome
-from ftj_spice.device.fitting.quantities import quantity
 from ftj_spice.device.fitting.unknown import card_range
 from ftj_spice.device.parameters import CHOICES, DISTRIBUTION_PARAMETERS, PARAMETERS, QUANTITIES, unit_of
 

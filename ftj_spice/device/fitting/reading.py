@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.errors import DataError
+from ftj_spice.common.quantities import UnitError, convert, number_and_unit
 from ftj_spice.device.fitting.csvtext import place_of, read_lines, split_cells
-from ftj_spice.device.fitting.quantities import UnitError, convert, number_and_unit
 from ftj_spice.device.fitting.roles import ROLES, Kind, Layout, Role
 from ftj_spice.device.fitting.table import Table
 

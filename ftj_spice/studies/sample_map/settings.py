@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.quantities import number_and_unit, quantity
 from ftj_spice.common.settings import Strict
 from ftj_spice.device.card import Card
-from ftj_spice.device.fitting.quantities import number_and_unit, quantity
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.sampling.tallies import FEWEST_SAMPLES
 from ftj_spice.studies.settings import read_settings

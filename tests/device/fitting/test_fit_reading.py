@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftj_spice.common.errors import DataError, SettingsError
-from ftj_spice.device.fitting.quantities import UnitError, convert, quantity
+from ftj_spice.common.quantities import UnitError, convert, quantity
 from ftj_spice.device.fitting.reading import read_table
 from ftj_spice.device.fitting.roles import Layout
 

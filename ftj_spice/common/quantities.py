@@ -3,10 +3,11 @@
 import functools
 import math
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from ftj_spice.common.errors import SettingsError
 
@@ -28,7 +29,9 @@ class UnitError(ValueError):
 def _registry() -> Any:
     import pint  # half a second: only for those who read units
 
-    return pint.UnitRegistry()
+    registry = pint.UnitRegistry()
+    registry.define("LSB = [code]")
+    return registry
 
 
 def convert(values: NDArray[np.float64], unit: str, allowed: tuple[str, ...]) -> tuple[NDArray[np.float64], str]:
@@ -98,3 +101,42 @@ def quantity(text: str, unit: str, what: str) -> float:
         return float(convert(np.array(parts[0]), parts[1] or unit, (unit,))[0])
     except UnitError as error:
         raise SettingsError(f"{what}: {error}") from None
+
+
+def in_unit(unit: str) -> BeforeValidator:
+    """Returns pydantic's validator for quantities with a unit, such as `"8 um"`: a float in the SI unit `unit`.
+
+    A pure number (unit `1`) may be a number; everything else must say its unit.
+    """
+
+    @functools.cache
+    def parsed(text: str) -> float:
+        parts = number_and_unit(text)
+        if parts is None:
+            raise ValueError(f"write a number with a unit, such as '1 {unit}'")
+        if not parts[1] and unit != "1":
+            raise ValueError(f"the unit is missing: write it as in '{parts[0]:g} {unit}'")
+        return float(convert(np.array(parts[0]), parts[1], (unit,))[0])
+
+    def read(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"write a number with a unit in quotes, such as '1 {unit}'")
+        return float(value) if unit == "1" and not isinstance(value, str) else parsed(str(value))
+
+    return BeforeValidator(read)
+
+
+Metres = Annotated[float, in_unit("m")]
+"""Length in m."""
+Volts = Annotated[float, in_unit("V")]
+"""Voltage in V."""
+Amperes = Annotated[float, in_unit("A")]
+"""Current in A."""
+Seconds = Annotated[float, in_unit("s")]
+"""Time in s."""
+Farads = Annotated[float, in_unit("F")]
+"""Capacitance in F."""
+Ohms = Annotated[float, in_unit("ohm")]
+"""Resistance in ohm."""
+Number = Annotated[float, in_unit("1")]
+"""Pure number."""
