@@ -40,9 +40,9 @@ class Strict(BaseModel):
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """Puts pydantic's findings into one sentence, the first finding in full."""
+    """Puts pydantic's findings into one sentence, an unknown key first: it may be the one that is missing."""
     findings = error.errors()
-    first = findings[0]
+    first = next((finding for finding in findings if finding["type"] == "extra_forbidden"), findings[0])
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         text = f"unknown setting '{path}'{_nearest(first['loc'], model)}"
