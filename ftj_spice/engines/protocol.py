@@ -102,7 +102,60 @@ class Transient:
         return self.stop
 
 
-Analysis = OperatingPoint | Sweep | Transient
+@dataclass(frozen=True)
+class SmallSignal:
+    """Small-signal responses around the operating point, complex, to the sources that have an `ac` value.
+
+    Attributes:
+        start: First frequency in Hz.
+        stop: Last frequency in Hz; the grid ends within one step below it, or on it.
+        points_per_decade: Points per decade.
+    """
+
+    start: float
+    stop: float
+    points_per_decade: int
+
+    def command(self) -> str:
+        """Returns the simulator's command."""
+        return f"ac dec {self.points_per_decade} {float(self.start)!r} {float(self.stop)!r}"
+
+    def finer(self, factor: float) -> Self:
+        """Returns the analysis itself: its points are given."""
+        return self
+
+    @property
+    def scale(self) -> str:
+        """Vector of the frequency; its imaginary part is 0."""
+        return "frequency"
+
+    @property
+    def end(self) -> float:
+        """Least last value of the scale: versions differ in how they round the number of steps."""
+        return self.stop * 10.0 ** (-1.0 / self.points_per_decade)
+
+
+@dataclass(frozen=True)
+class Noise(SmallSignal):
+    """Spectral densities of the circuit's own noise, around the operating point.
+
+    Vectors: `onoise_spectrum`, at the output, in V/sqrt(Hz); `inoise_spectrum`, referred to the source, in V/sqrt(Hz)
+    or A/sqrt(Hz). A netlist with `.save` lines must save them, too.
+
+    Attributes:
+        output: Voltage `v(node)` or `v(plus,minus)`.
+        source: Name of the voltage or current source that the input noise refers to; it needs an `ac` value.
+    """
+
+    output: str
+    source: str
+
+    def command(self) -> str:
+        """Returns the simulator's command."""
+        return f"noise {self.output} {self.source}" + super().command().removeprefix("ac")
+
+
+Analysis = OperatingPoint | Sweep | Transient | SmallSignal | Noise
 
 
 @dataclass(frozen=True)

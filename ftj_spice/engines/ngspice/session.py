@@ -44,7 +44,7 @@ from ftj_spice.engines.ngspice.messages import (
     simulation_error,
 )
 from ftj_spice.engines.ngspice.process import RequestFailedError, WorkerLostError, WorkerProcess
-from ftj_spice.engines.protocol import Analysis, Result, Sweep, Transient
+from ftj_spice.engines.protocol import Analysis, Noise, Result, Sweep, Transient
 
 DEFAULT_TIME_LIMIT = 600.0
 """Seconds a request may take before its worker is replaced."""
@@ -53,6 +53,7 @@ BIAS_TOLERANCE = 1e-6
 """A cell's voltage may leave the range of its trap events by this much, in V."""
 
 _ELEMENT = re.compile(r"[A-Za-z@][\w.:#@\[\]$+-]*")
+_VOLTAGE = re.compile(r"[vV]\([\w.#]+(,[\w.#]+)?\)")
 _KLU = re.compile(r"(?im)^[ \t]*\.options?\b.*\bklu\b")
 _END = re.compile(r"(?im)^[ \t]*\.end[ \t]*$")
 _INTERPOLATES = re.compile(r"(?im)^[ \t]*[.+].*\binterp\b")
@@ -277,8 +278,10 @@ class NgspiceSession:
         values: NDArray[np.float64],
         noise: tuple[dict[str, Any], dict[str, NDArray[Any]], TrapPlan] | None = None,
     ) -> Result:
-        if isinstance(analysis, Sweep):
+        if isinstance(analysis, Sweep | Noise):
             _element(analysis.source)
+        if isinstance(analysis, Noise) and not _VOLTAGE.fullmatch(analysis.output):
+            raise EngineError(f"{analysis.output!r} is no voltage whose noise can be had: write v(node)")
         failure: tuple[EngineError, list[str], str] | None = None
         options: list[str] = []
         for rung in LADDER:

@@ -179,6 +179,21 @@ class Ngspice:
             found.append(self._ffi.string(names[len(found)]).decode())
         return found
 
+    def scale(self, name: str) -> NDArray[Any] | None:
+        """Returns a copy of the last analysis' scale, as `vector`, and makes its plot the current one.
+
+        A noise analysis leaves its totals, which have no such scale, above its spectra.
+        """
+        vector = self.vector(name)
+        plots, at = self._lib.ngSpice_AllPlots(), 0
+        while vector is None and plots[at] != self._ffi.NULL:
+            plot = self._ffi.string(plots[at]).decode()
+            if name in self._names(plot):
+                self.command(f"setplot {plot}")
+                vector = self.vector(name)
+            at += 1
+        return vector
+
     def vector(self, name: str) -> NDArray[Any] | None:
         """Returns a copy of a vector of the current plot, or None where there is none."""
         if name.lower() in self._constants and name.lower() not in self._names(self.plot()):
@@ -289,7 +304,7 @@ class Worker:
                 for name, value in zip(alters, values[k].tolist(), strict=True):
                     self._alter(name, value)
             ng.command(analysis)
-            if scale is not None and not reached_end(ng.vector(scale), end):
+            if scale is not None and not reached_end(ng.scale(scale), end):
                 raise Failure("run", f"it stopped before its end{which}", self._lines())
             for name in vectors:
                 vector = ng.vector(name)
