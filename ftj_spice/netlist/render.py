@@ -9,7 +9,7 @@ written with 12 digits, and one that a template computed is refused as well wher
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jinja2
@@ -125,11 +125,17 @@ def render_text(source: str, where: str, /, **context: Any) -> str:
         RenderError: As in `render`, or the template does what the sandbox forbids.
     """
     try:
-        return _fill(lambda: _environment(sandboxed=True).from_string(source), where, context)
+        return _fill(lambda: _compiled(source), where, context)
     except RenderError:
         raise
     except Exception as error:  # whatever a stranger's template does is its own fault
         raise RenderError(f"template {where}: {str(error) or type(error).__name__}") from None
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> jinja2.Template:
+    """Returns a text as a template of the sandbox; Monte Carlo renders the same one hundreds of times."""
+    return _environment(sandboxed=True).from_string(source)
 
 
 def _fill(get: Callable[[], jinja2.Template], where: str, context: Mapping[str, Any]) -> str:
