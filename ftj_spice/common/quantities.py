@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from tokenize import TokenError
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ BARE = {"": 1.0, "1": 1.0, "-": 1.0, "cycles": 1.0, "%": 0.01, "percent": 0.01, 
 NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
 
 _LONGEST = 40
+_UNREADABLE = (ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, AssertionError, TokenError)
 # A unit is names with powers: a number stands only after a power sign, or as the 1 of 1/V.
 _SCALED = re.compile(r"(?:^|[^\w^*.⁻-])(?!1\s*/)\d|\d{3}|\*\*.*\*\*|\^.*\^.*\^")
 
@@ -60,7 +62,7 @@ def convert(values: NDArray[np.float64], unit: str, allowed: tuple[str, ...]) ->
         if len(text) > _LONGEST or _SCALED.search(text):
             raise ValueError
         parsed = _registry().parse_units(text)
-    except (pint.PintError, ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, AssertionError):
+    except (pint.PintError, *_UNREADABLE):
         raise UnitError(f"the unit {text!r} can't be read; it must be convertible to {wanted}") from None
     for one in allowed:
         if one == "1":

@@ -1,11 +1,21 @@
 """Strict, frozen settings: unknown keys are refused with the nearest valid name, errors read as one sentence."""
 
 import difflib
-from typing import Any, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from ftj_spice.common.errors import SettingsError
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("Input should be one line of printable characters")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+"""Text for people that stands on one line of a terminal, a table or a netlist's comment, and can't leave it."""
 
 
 class Strict(BaseModel):

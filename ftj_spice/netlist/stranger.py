@@ -7,6 +7,7 @@ import json
 import resource
 import subprocess
 import sys
+from functools import lru_cache
 from typing import Any
 
 from ftj_spice.netlist.render import RenderError, check, render_text
@@ -28,7 +29,11 @@ def render_apart(source: str, where: str, /, **context: Any) -> str:
     Raises:
         RenderError: As in `render_text`, or the template takes too much.
     """
-    request = json.dumps([source, where, {name: check(value, name) for name, value in context.items()}])
+    return _rendered(json.dumps([source, where, {name: check(value, name) for name, value in context.items()}]), where)
+
+
+@lru_cache(maxsize=256)  # Monte Carlo draws render one template again and again
+def _rendered(request: str, where: str) -> str:
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "ftj_spice.netlist.stranger"],

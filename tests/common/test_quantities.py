@@ -32,6 +32,7 @@ def test_a_length_in_micrometres_is_read_in_metres(value):
         ({"ratio": "3 V"}, "'ratio': the unit 'V' does not fit; it must be convertible to a pure number"),
         ({"voltage": "__import__('os')"}, "'voltage': write a number with a unit"),
         ({"voltage": "1 9**9**9 V"}, "'voltage': the unit '9**9**9 V' can't be read"),
+        ({"voltage": "0{"}, "'voltage': the unit '{' can't be read"),
     ],
 )
 def test_what_is_no_quantity_of_this_kind_is_told_by_name(data, said):

@@ -1,0 +1,1 @@
+"""Periphery measured: test benches for every kind of circuit, figures, macromodels."""
