@@ -27,6 +27,13 @@ benchmark:
 	.venv/bin/python benchmarks/sampling.py
 	.venv/bin/python benchmarks/sp800_22.py
 	.venv/bin/python benchmarks/sp800_90b.py
+	.venv/bin/python benchmarks/pdk.py
+	.venv/bin/python benchmarks/periphery.py
+	.venv/bin/python benchmarks/periphery_offset.py
+	.venv/bin/python benchmarks/periphery_rtn.py
+	.venv/bin/python benchmarks/periphery_chain.py
+	.venv/bin/python benchmarks/periphery_macromodel.py
+	.venv/bin/python benchmarks/periphery_images.py
 
 clean:
 	rm -rf .venv demo-run build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -121,13 +121,15 @@ Run = Callable[[ReadSettings], LayerResult]
 """Runs the same product with other settings."""
 
 
-def error_budget(settings: ReadSettings, whole: LayerResult, run: Run) -> Budget:
+def error_budget(settings: ReadSettings, whole: LayerResult, run: Run, circuits: Run | None = None) -> Budget:
     """Returns the error budget.
 
     Args:
         settings: Settings of the read phase.
         whole: The product with these settings.
-        run: Runs the product again; same inputs, weights, seed.
+        run: Runs the product again; same inputs, weights, seed; behavioural read-out.
+        circuits: Runs it again through the circuits that made `whole`, where it was such; they get a line in place of
+            those of noise and converter.
 
     Raises:
         EngineError: A simulation failed.
@@ -149,10 +151,16 @@ def error_budget(settings: ReadSettings, whole: LayerResult, run: Run) -> Budget
 
     lines = [line("inputs", "input bits", outputs(()) - whole.exact)]
     for each in IMPERFECTIONS:
+        if circuits is not None and each.name in ("noise", "converter"):
+            continue
         fields = each.fields
         if each.name == "spread" and settings.verify_tolerance is not None:
             fields = each.without  # verifying takes it out, and stands under programming
         lines.append(line(each.name, label(each, settings), outputs(fields) - outputs(each.without)))
+    if circuits is not None:
+        fields = (*_SCALE, "noise", "adc_bits", "adc_offset", "adc_gain_spread", "adc_noise")
+        chosen = ReadSettings(**given | IDEAL | {name: given[name] for name in fields})
+        lines.append(line("periphery", "read-out circuits", circuits(chosen).outputs - outputs(_SCALE)))
     return Budget(tuple(lines), line("together", "all together", whole.outputs - whole.exact), whole.full_scale)
 
 

@@ -36,6 +36,8 @@ from ftj_spice.engines.arrays import ArrayReader
 
 ROUNDS = 3
 """Times the compensated targets are read and corrected."""
+LEAST_GAIN = 0.01
+"""Smallest gain that is divided by: a unit with less would turn its noise into the result."""
 _AT_ONCE = 16
 
 
@@ -64,7 +66,8 @@ class Correction:
 def fit_correction(wanted: NDArray[np.float64], measured: NDArray[np.float64]) -> Correction:
     """Fits `measured = gain wanted + offset` per unit.
 
-    Where nothing is wanted, or the gain would not be positive, the gain is 1 and the offset the mean difference.
+    Where nothing is wanted, or a unit hardly follows its input (a gain below `LEAST_GAIN`: clipped, dead or reversed),
+    the gain is 1 and the offset the mean difference.
 
     Args:
         wanted: Currents in A, shape `(conversions, units)`.
@@ -75,7 +78,7 @@ def fit_correction(wanted: NDArray[np.float64], measured: NDArray[np.float64]) -
     largest = np.max(np.abs(wanted), axis=0)
     usable = power > (1e-9 * largest) ** 2 * len(wanted)
     gain = np.where(usable, np.einsum("ku,ku->u", x, y) / np.where(usable, power, 1.0), 1.0)
-    gain = np.where(gain > 0, gain, 1.0)
+    gain = np.where(gain > LEAST_GAIN, gain, 1.0)
     return Correction(gain, measured.mean(axis=0) - gain * wanted.mean(axis=0))
 
 

@@ -10,6 +10,7 @@ of threads.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -111,6 +112,10 @@ class Converter:
             self, gain=1.0 + settings.adc_gain_spread * gains, offset=self.offset + settings.adc_offset * offsets
         )
 
+    def with_noise(self, shot: float) -> "Converter":
+        """Returns the converters behind other integrators: with their shot noise, and without kT/C noise."""
+        return replace(self, shot=shot, thermal=0.0)
+
     @property
     def noisy(self) -> bool:
         """Whether conversions need random numbers."""
@@ -162,28 +167,38 @@ class Converter:
         """
         whole = np.ascontiguousarray(currents)
         per_vector = len(weights) * len(shares)
-        batch = len(sums)
 
-        def part(first: int) -> None:
-            last = min(first + share, batch)
+        def part(first: int, last: int) -> None:
             own = normals[first * len(weights) : last * len(weights)]
             reads = whole[first * per_vector : last * per_vector]
             _accumulate(reads, shares, weights, own, *self._arguments(), sums[first:last])
 
-        # Each vector is summed by one thread in one order: how many there are does not matter.
-        threads = min(_THREADS, max(1, sums.size * len(weights) // _WORTH_A_THREAD))
-        share = -(-batch // threads)
-        if threads == 1:
-            part(0)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(part, range(0, batch, share)))
+        in_threads(part, len(sums), sums.size * len(weights))
 
     def _arguments(self) -> tuple[object, ...]:
         return (
             self.plus, self.minus, self.step, self.zero, self.top, self.gain, self.offset, self.noise, self.shot,
             self.thermal,
         )  # fmt: skip
+
+
+def in_threads(part: Callable[[int, int], None], batch: int, conversions: int) -> None:
+    """Converts a batch of vectors on several threads where that is worth it.
+
+    Each vector is summed by one thread in one order: how many there are does not matter.
+
+    Args:
+        part: Converts the vectors from one number up to another.
+        batch: Number of vectors.
+        conversions: Of all of them together.
+    """
+    threads = min(_THREADS, max(1, conversions // _WORTH_A_THREAD))
+    if threads == 1:
+        part(0, batch)
+        return
+    share = -(-batch // threads)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda first: part(first, min(first + share, batch)), range(0, batch, share)))
 
 
 @numba.njit(cache=CACHE, inline="always", error_model="numpy")

@@ -15,6 +15,7 @@ from ftj_spice.common.errors import DataError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.engines.arrays import ArrayReader, Progress, ReadResult
+from ftj_spice.periphery.macromodel import Macromodel
 
 __all__ = ["PROBES", "KeptRead", "LayerResult", "effective_bits", "forward", "read_plan"]
 
@@ -59,6 +60,7 @@ def forward(
     probes: NDArray[np.float64] | None = None,
     keep: Iterable[tuple[int, int]] = (),
     progress: Progress | None = None,
+    periphery: Macromodel | None = None,
 ) -> LayerResult:
     """Computes `inputs @ weights + bias` on arrays; the bias is one more row, driven by a constant.
 
@@ -81,6 +83,7 @@ def forward(
             where inputs are not signed).
         keep: Pairs of tile and read that are kept whole.
         progress: Called with finished and all tiles.
+        periphery: Circuits that read the columns, each column by one of its own; none: the behavioural read-out.
 
     Raises:
         DataError: Inputs, weights and bias don't fit one another, or are not finite.
@@ -103,7 +106,8 @@ def forward(
     if settings.ir_drop == "compensate":
         layer = compensate(layer, coding, typical, card, settings, seed, number, reader)
     layer = with_errors(layer, card, settings, seed, number)
-    run = LayerRun(layer, coding, card, settings, seed, number, reader, coding.quantise(_extend(inputs, bias, coding)))
+    codes = coding.quantise(_extend(inputs, bias, coding))
+    run = LayerRun(layer, coding, card, settings, seed, number, reader, codes, periphery)
     run.prepare(typical)
     outputs = run.outputs(_by_tile(keep, read_plan(len(inputs), _shape(weights), settings, signed=signed,
                                                    bias=bias is not None)), progress)  # fmt: skip
@@ -122,6 +126,7 @@ def forward(
         engine=joined.engine,
         status=joined.status,
         methods=joined.methods,
+        tally=None if periphery is None else run.tally,
     )
 
 

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.array.calibration import Correction
+from ftj_spice.array.circuits import CircuitReadout
 from ftj_spice.array.converters import Converter
 from ftj_spice.array.mapping import ProgrammedLayer
+from ftj_spice.array.tally import Tally
 from ftj_spice.netlist.circuit import ArrayCircuit, Drive
 
 
@@ -51,13 +53,14 @@ class LayerResult:
         engine: Engine and version.
         status: `ok`, or what the engine needed.
         methods: How many reads each of the engine's methods solved.
+        tally: What the reads did that costs energy, where a periphery read them.
     """
 
     outputs: NDArray[np.float64]
     exact: NDArray[np.float64]
     full_scale: float
     layer: ProgrammedLayer
-    converters: tuple[Converter, ...]
+    converters: tuple[Converter | CircuitReadout, ...]
     corrections: tuple[Correction, ...] | None
     kept: tuple[KeptRead, ...]
     reads: int
@@ -65,6 +68,12 @@ class LayerResult:
     engine: str
     status: str
     methods: Mapping[str, int]
+    tally: Tally | None = None
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """What each tile's circuits are scaled by; 1 for the behavioural read-out."""
+        return tuple(one.scale if isinstance(one, CircuitReadout) else 1.0 for one in self.converters)
 
     @property
     def error(self) -> float:

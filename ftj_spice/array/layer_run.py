@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.array.calibration import Correction, fit_correction
+from ftj_spice.array.circuits import CircuitReadout
 from ftj_spice.array.coding import Coding
 from ftj_spice.array.converters import Converter
 from ftj_spice.array.layer_result import KeptRead
 from ftj_spice.array.mapping import ProgrammedLayer, Tile
 from ftj_spice.array.reading import array_circuit, column_currents
 from ftj_spice.array.settings import ReadSettings
+from ftj_spice.array.tally import Tally
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.engines.arrays import ArrayReader, Progress, ReadResult, read_all
 from ftj_spice.netlist.circuit import Drive
+from ftj_spice.periphery.macromodel import Macromodel
 
 CHUNK = 2**23
 """Numbers that the voltages or currents of one batch of reads may have (64 MiB)."""
@@ -29,13 +32,14 @@ _REACH_READS = 64
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some reads of one tile: from which vector on, what stood on its rows, what the engine gave, and the noise."""
+    """Some reads of one tile: from which vector on, what stood on its rows, the answer, its noise, and rows raised."""
 
     begin: int
     parts: NDArray[np.float64]
     drive: Drive
     answer: ReadResult
     normals: NDArray[np.float32]
+    raised: int
 
 
 class LayerRun:
@@ -51,17 +55,20 @@ class LayerRun:
         number: int,
         reader: ArrayReader,
         codes: NDArray[np.int32],
+        periphery: Macromodel | None = None,
     ) -> None:
         self.layer, self.coding, self.card, self.settings = layer, coding, card, settings
         self.seed, self.number, self.reader, self.codes = seed, number, reader, codes
+        self.periphery = periphery
         self.shares, self.weights = coding.shares, coding.weights
         self.circuits = [array_circuit(tile.conductance, card, settings) for tile in layer.tiles]
-        self.converters: list[Converter] = []
+        self.converters: list[Converter | CircuitReadout] = []
         self.corrections: list[Correction] = []
         self.kept: list[KeptRead] = []
         self.answers: list[ReadResult] = []
         self.reads = 0
         self.reach = np.inf
+        self.tally = Tally()
 
     def prepare(self, probes: NDArray[np.int32]) -> None:
         """Sets the converters' ranges, and calibrates them where that is asked for."""
@@ -75,9 +82,17 @@ class LayerRun:
             means = self._mean_currents(currents)
             converter = Converter.ranged(settings, layout, means)
             converter = converter.with_flaws(settings, generator(self.seed, "adc-flaws", self.number, t))
-            self.converters.append(converter)
+            self.converters.append(converter if self.periphery is None else self._circuits(t, converter, means))
             if settings.calibration == "linear":
                 self.corrections.append(self._calibrate(t, tile, probes))
+
+    def _circuits(self, t: int, behaviour: Converter, means: NDArray[np.float64]) -> CircuitReadout:
+        """Returns a tile's read-out by circuits."""
+        assert self.periphery is not None
+        return CircuitReadout.make(
+            self.periphery, behaviour, self.circuits[t], self.layer.layout, means, self.settings,
+            self.card.vmm_voltage, generator(self.seed, "periphery", self.number, t),
+        )  # fmt: skip
 
     def _calibrate(self, t: int, tile: Tile, probes: NDArray[np.int32]) -> Correction:
         """Reads known random inputs, drawn from each row's typical ones, and fits the tile's units."""
@@ -112,6 +127,7 @@ class LayerRun:
             per_chunk = max(1, CHUNK // (coding.reads * widest))
             for begin in range(0, batch, per_chunk):
                 parts = coding.drive(self.codes[begin : begin + per_chunk, rows])
+                raised = 0 if self.periphery is None else int(np.count_nonzero(parts))
                 drives: dict[tuple[int, int], Drive] = {}
                 for t in group:
                     shape = layer.tiles[t].shape
@@ -126,7 +142,8 @@ class LayerRun:
                         drawn = [pool.submit(self.converters[t].draw, conversions, streams[t]) for t in some]
                         answers = read_all(self.reader, tasks)
                         for t, answer, normals in zip(some, answers, drawn, strict=True):
-                            chunk = _Chunk(begin, parts, drives[layer.tiles[t].shape], answer, normals.result())
+                            drive = drives[layer.tiles[t].shape]
+                            chunk = _Chunk(begin, parts, drive, answer, normals.result(), raised)
                             self._convert(t, chunk, sums[t], keep.get(t, []))
                     if begin + per_chunk >= batch:
                         done += len(some)
@@ -143,6 +160,8 @@ class LayerRun:
         converter, reads, slots = self.converters[t], self.coding.reads, len(self.shares)
         begin, answer, normals = chunk.begin, chunk.answer, chunk.normals
         self._note(answer)
+        if isinstance(converter, CircuitReadout):
+            self.tally += Tally.of(converter, chunk.raised, answer.currents, self.card.vmm_voltage, self.shares)
         if begin == 0:
             self._note_reach(t, chunk.parts, answer.currents)
         part = sums[begin : begin + len(chunk.parts) // reads]

@@ -97,6 +97,11 @@ class ReadSettings(Strict):
     noise: bool = True
     """Shot noise of the cells and kT/C noise of the integrators, added to each conversion's charge."""
 
+    fitted_range: bool = True
+    """With a periphery: whether each tile's circuits are fitted to its currents, integrators by their time, others by
+    their gain (up to four times), so that their range holds what typical inputs give (`adc_sigmas`). Their errors keep
+    their part of the range. Without it circuits have the range and time that they were measured with."""
+
     @field_validator("verify_tolerance", mode="before")
     @classmethod
     def _none_by_name(cls, value: Any) -> Any:

@@ -15,6 +15,8 @@ from ftj_spice.cli import (
     fit,
     generate,
     netlist,
+    pdk,
+    periphery,
     program,
     puf,
     replay,
@@ -52,7 +54,8 @@ app = typer.Typer(
     epilog="First steps:  ftj-spice doctor   then   ftj-spice generate -o run1",
 )
 _VERBS = (
-    generate, sample, trng, puf, card, characterize, fit, netlist, program, vmm, train, replay, doctor, config,
+    generate, sample, trng, puf, card, characterize, fit, netlist, periphery, program, vmm, train, replay, pdk, doctor,
+    config,
 )  # fmt: skip
 for verb in _VERBS:
     verb.register(app)

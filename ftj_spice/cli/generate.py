@@ -18,6 +18,7 @@ EPILOG = (
     "  ftj-spice generate -n 1000 --engine fast --audit 20      compiled engines, a part of their work audited\n\n"
     "  ftj-spice generate --set sample.voltage=1.4 -o low       another operating point\n\n"
     "  ftj-spice sample --calibrate -o calibrated; ftj-spice generate --calibration calibrated/calibration.npz\n\n"
+    "  ftj-spice generate --engine fast --periphery integrator_sar -o sar       columns read by circuits\n\n"
     "  ftj-spice config > mine.toml; ftj-spice generate --config mine.toml -o mine"
 )
 
@@ -46,6 +47,10 @@ def generate(
     calibration: Annotated[
         Path | None, typer.Option(help="Draw latents from the calibrated array of this file (.npz).")
     ] = None,
+    periphery: Annotated[
+        str | None,
+        typer.Option(help="Circuits that read the columns: NAME, PROCESS/NAME or a .json macromodel; see the docs."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see ftj-spice config.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -65,6 +70,8 @@ def generate(
     changes += [f"{key}={value}" for key, value in given if value is not None]
     if calibration is not None:
         changes.append(f"calibration={json.dumps(str(calibration), ensure_ascii=False)}")
+    if periphery is not None:
+        changes.append(f"periphery={json.dumps(periphery, ensure_ascii=False)}")
     settings = load_settings(config, changes)
     expected = estimate(settings, jobs)
     if expected.long and not quiet:

@@ -1,5 +1,6 @@
 """`ftj-spice vmm`: any vector-matrix product on arrays."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -47,6 +48,10 @@ def vmm(
     budget: Annotated[bool, typer.Option(help="Make the error budget.")] = True,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", show_default="0")] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice workers side by side.")] = 1,
+    periphery: Annotated[
+        str | None,
+        typer.Option(help="Circuits that read the columns: NAME, PROCESS/NAME or a .json macromodel; see the docs."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see ftj-spice config.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -62,6 +67,8 @@ def vmm(
 
     given = {"seed": seed, "audit": audit, "engine.read": engine}
     changes = [*(change or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    if periphery is not None:
+        changes.append(f"periphery={json.dumps(periphery, ensure_ascii=False)}")
     settings = load_settings(config, changes)
     names = {"product": f"product ({settings.engine.read})", "budget": "error budget", "audit": "audit (ngspice)"}
 

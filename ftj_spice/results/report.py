@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import jinja2
 from matplotlib.figure import Figure
@@ -24,6 +24,26 @@ PNG_DPI = 150
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _CSS_DPI = 96.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell that stands out.
+
+    Attributes:
+        value: What it shows, as in `Report.table`.
+        mark: `best` is set bold, `fails` is crossed out.
+        why: Reason, shown where the reader points at the cell.
+    """
+
+    value: Any
+    mark: Literal["", "best", "fails"] = ""
+    why: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return _cell(self.value)
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,8 @@ class Report:
         """Adds a numbered table; columns that hold only numbers, also as text with a unit, are set flush right.
 
         Args:
-            rows: Cells, shown as `str()` gives them; None shows as a dash, floats with 4 significant digits.
+            rows: Cells, shown as `str()` gives them; None shows as a dash, floats with 4 significant digits. A `Cell`
+                may be marked.
             header: One heading per column.
             caption: Text above it.
 
@@ -107,8 +128,8 @@ class Report:
             if len(row) != len(header):
                 raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
         self._tables += 1
-        cells = [[_cell(value) for value in row] for row in rows]
-        numeric = [bool(cells) and all(_is_numeric(row[k]) for row in cells) for k in range(len(header))]
+        cells = [[value if isinstance(value, Cell) else Cell(value) for value in row] for row in rows]
+        numeric = [bool(cells) and all(_is_numeric(row[k].text) for row in cells) for k in range(len(header))]
         return self._add(
             "table", number=self._tables, caption=caption, header=list(header), rows=cells, numeric=numeric
         )

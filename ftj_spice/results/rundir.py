@@ -119,6 +119,14 @@ class RunDirectory:
             if sentence is not None:
                 raise sentence from error
 
+    def check(self) -> None:
+        """Refuses, before long work, a place that entering would refuse.
+
+        Raises:
+            OutputError: `path` exists and may not be replaced.
+        """
+        self._check_target()
+
     def file(self, name: str) -> Path:
         """Returns where to write the file `name` (with `/` for subfolders, which are made) while the run is on.
 

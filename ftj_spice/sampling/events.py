@@ -14,7 +14,7 @@ from ftj_spice.netlist.circuit import Cells
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import ComparatorReadout, Digitiser, IntegratorReadout
 from ftj_spice.sampling.settings import SampleSettings
-from ftj_spice.sampling.transients import BIAS_MARGIN, Part, Waveform, trap_order
+from ftj_spice.sampling.transients import Part, Waveform, bias_range, trap_order
 
 STRETCH = 1024
 """Samples that are held at a time, about."""
@@ -61,18 +61,17 @@ def read_events(
     columns = group[0].columns
     order, streams = trap_order(rows, columns)
     traps = array.traps.take(order)
-    margin = (-BIAS_MARGIN, array.voltage + BIAS_MARGIN)
-    bank = Bank(traps, margin, array.voltage, seed, streams)
+    bank = Bank(traps, bias_range(array, digitiser), array.voltage, seed, streams)
     point: OperatingPoint | None = None
     if isinstance(digitiser, IntegratorReadout):
-        point = column_operating_point(array, settings, list(columns))
+        point = column_operating_point(array, settings, list(columns), digitiser.ground)
         # The reset switch opens as its signal begins to fall: its edge is integrated, too.
         lead = RESET_EDGE * digitiser.reset_time
         reading: Windows | Slots = Windows(digitiser.period, digitiser.reset_time - lead, point.bias)
     else:
         assert isinstance(digitiser, ComparatorReadout)
         # The comparator answers a transition after half its edge and the time its pole takes to half-way.
-        late = digitiser.edge_time / 2.0 + np.log(2.0) * COMPARATOR_LAG * digitiser.slot
+        late = digitiser.edge_time / 2.0 + np.log(2.0) * COMPARATOR_LAG * digitiser.slot + digitiser.lag
         instant = SAMPLE_POINT * digitiser.slot - late
         edge = SLOT_EDGE * digitiser.slot
         reading = Slots(digitiser.slot, edge, instant, array.voltage, (rows, len(columns)))
@@ -105,19 +104,33 @@ def read_events(
     return Readings(np.concatenate(values), first, waveform, kept)
 
 
-def column_operating_point(array: SamplingArray, settings: SampleSettings, columns: list[int]) -> OperatingPoint:
-    """Returns the operating point of some columns with their wires and drivers, every trap at its mean state."""
+def column_operating_point(
+    array: SamplingArray, settings: SampleSettings, columns: list[int], ground: NDArray[np.float64] | None = None
+) -> OperatingPoint:
+    """Returns the operating point of some columns with their wires and drivers, every trap at its mean state.
+
+    Args:
+        array: The whole array.
+        settings: Settings of the phase.
+        columns: Which columns.
+        ground: Voltage of every column's virtual ground in V; none: 0.
+    """
     rows, every = array.shape
     occupancy = array.traps.occupancy(array.voltage).reshape(every, rows).T
     return operating_point(
         Cells.of(array.card, array.conductance[:, columns], array.amplitude[:, columns]),
         occupancy[:, columns],
-        array.voltage,
+        array.voltage if ground is None or not np.any(ground[columns]) else _across(array, ground[columns]),
         word_resistance=settings.word_line_resistance,
         bit_resistance=settings.bit_line_resistance,
         driver_resistance=settings.driver_resistance,
         lead=columns[0],
     )
+
+
+def _across(array: SamplingArray, ground: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the voltage between row driver and virtual ground of each cell in V, shape `(rows, columns)`."""
+    return np.broadcast_to(array.voltage - ground, (array.shape[0], len(ground)))
 
 
 def _charge(currents: NDArray[np.float64], digitiser: IntegratorReadout, columns: list[int]) -> NDArray[np.float64]:

@@ -17,14 +17,15 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card
 from ftj_spice.device.traps import Candidates, TrapHistory, draw_candidates
 from ftj_spice.engines.ngspice import NgspiceEngine, Open, Resolution
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.array import ColumnMoments, SamplingArray
 from ftj_spice.sampling.digitisers import Digitiser, make_digitiser
 from ftj_spice.sampling.events import Readings, read_events
 from ftj_spice.sampling.settings import SampleSettings
 from ftj_spice.sampling.transients import (
-    BIAS_MARGIN,
     Part,
     Waveform,
+    bias_range,
     cut,
     final_state,
     of_column,
@@ -97,6 +98,7 @@ def sample(
     engine: NgspiceEngine | Literal["fast"],
     keep: Collection[Part] = (),
     progress: Callable[[int, int], None] | None = None,
+    periphery: Macromodel | None = None,
 ) -> SampleResult:
     """Draws latent vectors.
 
@@ -109,6 +111,7 @@ def sample(
         engine: Where the transients run; `"fast"` follows the traps by events instead.
         keep: With `"fast"`: parts of the plan to keep for an audit.
         progress: Called with finished and all groups of columns.
+        periphery: Circuits that read the columns; none: ideal ones.
 
     Raises:
         SettingsError: `count` or `columns` is not positive, or the settings leave no noise to sample.
@@ -117,7 +120,7 @@ def sample(
     if count < 1:
         raise SettingsError(f"count must be at least 1, got {count}")
     array = SamplingArray.draw(card, settings, columns, seed)
-    digitiser = make_digitiser(settings, array, seed)
+    digitiser = make_digitiser(settings, array, seed, periphery)
     groups = plan(settings, columns, count)
 
     if engine == "fast":
@@ -197,7 +200,7 @@ def _simulate_group(
     candidates = draw_candidates(
         array.traps.take(order),
         duration,
-        (-BIAS_MARGIN, array.voltage + BIAS_MARGIN),
+        bias_range(array, digitiser),
         seed,
         streams,
         initial_voltage=array.voltage,

@@ -55,6 +55,10 @@ class SampleSettings(Strict):
     samples_per_transient: Annotated[int, Field(ge=1, le=100000)] = 64
     """Samples after which a new transient goes on with the traps' states; each leaves a netlist of its own."""
 
+    trim_windows: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    """With a periphery: windows over which a chip finds each column's mean before the run, for its reference current;
+    the error that so many leave acts. 0: references stay at the closed-form mean behind an ideal read-out."""
+
     @model_validator(mode="after")
     def _linked(self) -> "SampleSettings":
         if self.digitiser == "comparator" and self.steps_per_sample < self.rows:

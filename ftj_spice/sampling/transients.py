@@ -11,11 +11,18 @@ from ftj_spice.engines.protocol import Transient
 from ftj_spice.netlist.benches import SampleArray, TrapSource
 from ftj_spice.netlist.circuit import Cells, Line
 from ftj_spice.sampling.array import SamplingArray
-from ftj_spice.sampling.digitisers import Digitiser
+from ftj_spice.sampling.digitisers import Digitiser, IntegratorReadout
 from ftj_spice.sampling.settings import SampleSettings
 
 BIAS_MARGIN = 0.02
 """Trap events are drawn for biases up to V_RTN and this many volts more."""
+
+
+def bias_range(array: SamplingArray, digitiser: Digitiser) -> tuple[float, float]:
+    """Returns the lowest and highest bias in V that trap events are drawn for: virtual grounds may be off."""
+    ground = digitiser.ground if isinstance(digitiser, IntegratorReadout) else np.zeros(1)
+    margin = BIAS_MARGIN + float(np.max(np.abs(ground)))
+    return -margin, array.voltage + margin
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,10 @@ def simulate_part(
         driver_resistance=settings.driver_resistance,
     )
     plus, minus = bench_array.nodes()
-    saved = sorted({*plus, *minus} - {f"sense{j}" for j in range(len(columns))})
+    grounded = not isinstance(digitiser, IntegratorReadout) or not np.any(digitiser.ground[columns])
+    if grounded:
+        plus, minus = _ground_sense(plus), _ground_sense(minus)
+    saved = sorted({*plus, *minus} - {"0"} - {f"sense{j}" for j in range(len(columns))})
     netlist = digitiser.bench(bench_array, columns, part.samples, TrapSource(), saved)
     with open_netlist(netlist) as session:
         result = session.simulate(
@@ -134,8 +144,8 @@ def simulate_part(
             ["time", *(f"v(out{k})" for k in range(len(columns))), *(f"i(vsense{k})" for k in range(len(columns)))],
             TrapPlan(
                 candidates,
-                tuple(_ground_sense(plus)),
-                tuple(_ground_sense(minus)),
+                tuple(plus),
+                tuple(minus),
                 digitiser.resolution,
                 digitiser.edge_time,
             ),
@@ -155,7 +165,7 @@ def simulate_part(
 
 
 def _ground_sense(nodes: list[str]) -> list[str]:
-    """The sense nodes are held at 0 V by ideal sources: ground, for a cell's bias."""
+    """Sense nodes that ideal sources hold at 0 V are ground, for a cell's bias."""
     return ["0" if node.startswith("sense") else node for node in nodes]
 
 

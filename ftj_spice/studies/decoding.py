@@ -11,12 +11,14 @@ from ftj_spice.array.coding import LATENT_RANGE
 from ftj_spice.array.layer import KeptRead, LayerResult, forward, read_plan
 from ftj_spice.array.mapping import ProgrammedLayer
 from ftj_spice.array.settings import ReadSettings
+from ftj_spice.array.tally import Tally
 from ftj_spice.common import resources
 from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.engines.arrays import ArrayReader
 from ftj_spice.generative.decoder import Decoder, shipped
 from ftj_spice.generative.layers import Layer
+from ftj_spice.periphery.macromodel import Macromodel
 
 PROBES = 256
 """Random latents whose activations, in the ideal decoder, set the ranges of inputs and converters."""
@@ -52,6 +54,8 @@ class LayerRun:
         engine: Engine and version.
         status: `ok`, or what the engine needed.
         methods: How many reads each of the engine's methods solved.
+        tally: What the reads did that costs energy, where a periphery read them.
+        scales: What the circuits of each tile are scaled by.
     """
 
     number: int
@@ -73,6 +77,8 @@ class LayerRun:
     engine: str
     status: str
     methods: Mapping[str, int]
+    tally: Tally | None = None
+    scales: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -123,6 +129,7 @@ def decode(
     reader: ArrayReader,
     keep: Sequence[Sequence[tuple[int, int]]] = (),
     progress: Callable[[int, int], None] | None = None,
+    periphery: Macromodel | None = None,
 ) -> tuple[NDArray[np.float64], list[LayerRun]]:
     """Decodes latents, each layer's matrix on arrays; ReLU and the last sigmoid are digital.
 
@@ -138,6 +145,7 @@ def decode(
         reader: What reads the arrays.
         keep: For each layer, pairs of tile and read that are kept.
         progress: Called with finished and all tiles of all layers.
+        periphery: Circuits that read the columns; none: the behavioural read-out.
 
     Returns:
         Images, and what came of each layer.
@@ -173,6 +181,7 @@ def decode(
             probes=typical,
             keep=keep[number] if keep else (),
             progress=None if progress is None else lambda k, _, before=before: progress(before + k, total),
+            periphery=periphery,
         )
         done += len(plans[number])
         runs.append(_layer_run(number, layer, result, scale))
@@ -218,6 +227,8 @@ def _layer_run(number: int, layer: Layer, result: LayerResult, scale: float) -> 
         engine=result.engine,
         status=result.status,
         methods=result.methods,
+        tally=result.tally,
+        scales=result.scales,
     )
 
 

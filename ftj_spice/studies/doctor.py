@@ -9,6 +9,7 @@ from ftj_spice.device.card import available_cards, load_card
 from ftj_spice.engines import vacask
 from ftj_spice.engines.ngspice.doctor import inspect
 from ftj_spice.generative.decoder import shipped
+from ftj_spice.studies.pdk.listing import process_list
 
 _REINSTALL = "install ftj-spice again"
 
@@ -19,8 +20,9 @@ def examine() -> dict[str, Any]:
     Returns:
         `ftj_spice` and `python`: versions; what the engine's own examination gives (`library`, `command`, `pyspice`);
         `verilog_a`: the optional VACASK and its compiler; `cards`: the packaged device cards that load; `decoder`: the
-        shipped decoder's sizes, or none; `extras`: the optional packages' versions, or none; `problems`: a list of
-        `{"what": ..., "hint": ...}`; and `ready`: whether `generate` can run.
+        shipped decoder's sizes, or none; `processes`: folder of each transistor process's models, or none; `extras`:
+        the optional packages' versions, or none; `problems`: a list of `{"what": ..., "hint": ...}`; and `ready`:
+        whether `generate` can run.
     """
     engine = inspect()
     problems: list[dict[str, str]] = list(engine.pop("problems"))
@@ -39,6 +41,12 @@ def examine() -> dict[str, Any]:
         decoder = f"mnist: {loaded.latent_dim} latents, {' x '.join(map(str, loaded.image_shape))} pixels"
     except FtjSpiceError as error:
         problems.append({"what": str(error), "hint": _REINSTALL})
+    processes: dict[str, str | None] = {}
+    for listing in process_list():
+        processes[listing.name] = listing.folder
+        if listing.folder is None:
+            what = f"the transistor models of {listing.name}, which only the periphery needs, are not installed"
+            problems.append({"what": what, "hint": f"ftj-spice pdk install {listing.name}"})
     verilog_a = vacask.inspect()
     problems += verilog_a.pop("problems")
     torch = _version("torch")
@@ -53,6 +61,7 @@ def examine() -> dict[str, Any]:
         "verilog_a": verilog_a,
         "cards": cards,
         "decoder": decoder,
+        "processes": processes,
         "extras": {"train": torch},
         "problems": problems,
         "ready": bool(ready and cards and decoder),

@@ -23,6 +23,9 @@ from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.ngspice.arrays import NgspiceReader
 from ftj_spice.engines.readers import open_reader
+from ftj_spice.generative.decoder import Decoder
+from ftj_spice.periphery.energy import EnergyAccount
+from ftj_spice.periphery.macromodel import Macromodel, macromodel_path
 from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.audit import audit_samples, draw_parts
@@ -30,13 +33,16 @@ from ftj_spice.sampling.calibration.audit import audit_calibration, draw_columns
 from ftj_spice.sampling.calibration.draw import CalibratedSamples, sample_calibrated
 from ftj_spice.sampling.calibration.state import Calibration, load_calibration
 from ftj_spice.sampling.phase import SampleResult, sample
+from ftj_spice.studies.circuits import load_periphery
 from ftj_spice.studies.decoding import LayerRun, decode, decoder_path, layer_plans, load_decoder
 from ftj_spice.studies.estimate import READS_PER_TRANSIENT, check_images, layer_shapes
+from ftj_spice.studies.generate_energy import generate_energy, periphery_metrics
 from ftj_spice.studies.generate_files import write_run
 from ftj_spice.studies.generate_metrics import metrics_of
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.readtime import ReadTimes, audit_time
 from ftj_spice.studies.settings import RunSettings, check_jobs
+from ftj_spice.studies.transistors import audit_periphery, refuse_transistors
 
 __all__ = ["GenerateResult", "decoder_path", "generate", "load_decoder"]
 
@@ -60,6 +66,8 @@ class GenerateResult:
         card: The device card.
         settings: Settings of the run.
         path: The run directory, where one was written.
+        periphery: The circuits that read the columns, where they were asked for.
+        energy: What they and the arrays took.
     """
 
     images: NDArray[np.float64]
@@ -76,6 +84,8 @@ class GenerateResult:
     card: Card
     settings: RunSettings
     path: Path | None = None
+    periphery: Macromodel | None = None
+    energy: EnergyAccount | None = None
 
     @property
     def passes(self) -> bool:
@@ -116,6 +126,8 @@ def generate(
     if out is None:
         return _run(settings, jobs, observer, Stopwatch())
     inputs = [] if settings.calibration is None else [Path(settings.calibration)]
+    if settings.periphery is not None:
+        inputs.append(macromodel_path(settings.periphery))
     with RunDirectory(Path(out), force=force, inputs=inputs) as run:
         watch = Stopwatch()
         result = _run(settings, jobs, observer, watch)
@@ -130,6 +142,9 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
     card = load_card(settings.card)
     decoder = load_decoder(settings.decoder)
     check_images(decoder, settings.samples)
+    periphery = load_periphery(settings)
+    if periphery is not None and settings.engine.read == "ngspice":
+        refuse_transistors(periphery, column_reads(decoder, settings))
     calibration = _load_calibration(settings, card, decoder.latent_dim)
     drawn = draw_reads(layer_plans(decoder, settings.read, settings.samples), settings.audit, settings.seed)
     with ExitStack() as stack:
@@ -144,7 +159,7 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
         sampling: SampleResult | CalibratedSamples
         with watch("sample"):
             if calibration is None:
-                sampling = _sample(settings, card, decoder.latent_dim, engine, observer)
+                sampling = _sample(settings, card, decoder.latent_dim, engine, observer, periphery)
             else:
                 sampling = sample_calibrated(calibration, settings.samples, stream=settings.seed, jobs=jobs)
                 observer("sample", 1, 1)
@@ -158,6 +173,7 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
                 reader=reader,
                 keep=drawn,
                 progress=part_of(observer, "read"),
+                periphery=periphery,
             )
         kept = pick_reads(
             {layer.name: layer.kept for layer in layers},
@@ -167,6 +183,8 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
         layers = [replace(layer, kept=()) for layer in layers]
         with watch("audit"):
             audits = _audits(settings, sampling, kept, engine, observer)
+            if periphery is not None and kept:
+                audits |= _periphery_audit(periphery, settings, layers, kept, card, engine, observer)
     with watch("ideal"):
         ideal = decoder(sampling.latents)
     netlists = dict(sampling.netlists) if isinstance(sampling, SampleResult) else {}
@@ -174,6 +192,8 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
         netlists |= audit.netlists
     if settings.engine.read == "ngspice":
         netlists |= read_netlists(kept)
+    energy = None if periphery is None else generate_energy(periphery, settings, card, sampling, layers, decoder)
+    extra = {} if energy is None or periphery is None else periphery_metrics(periphery, sampling, energy)
     return GenerateResult(
         images=images,
         latents=sampling.latents,
@@ -186,10 +206,37 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
         engines={"sample": sampling.engine, "read": layers[0].engine}
         | {f"audit of {name}": audit.engine for name, audit in audits.items()},
         features=features,
-        metrics=metrics_of(images, ideal, sampling, layers, audits),
+        metrics=metrics_of(images, ideal, sampling, layers, audits) | extra,
         card=card,
         settings=settings,
+        periphery=periphery,
+        energy=energy,
     )
+
+
+def column_reads(decoder: Decoder, settings: RunSettings) -> int:
+    """Returns how many reads of single columns a run makes."""
+    plans, shapes = layer_plans(decoder, settings.read, settings.samples), layer_shapes(decoder, settings.read)
+    return sum(count * shape[1] for pair in zip(plans, shapes, strict=True) for count, shape in zip(*pair, strict=True))
+
+
+def _periphery_audit(
+    model: Macromodel,
+    settings: RunSettings,
+    layers: Sequence[LayerRun],
+    kept: Mapping[str, list[KeptRead]],
+    card: Card,
+    engine: NgspiceEngine,
+    observer: Observer,
+) -> dict[str, Audit]:
+    """Repeats a few conversions through the transistors that the macromodel stands for, where there is a chain."""
+    scales = {layer.name: layer.scales for layer in layers}
+    pairs = [(read, scales[name][read.tile]) for name, reads in kept.items() for read in reads]
+    audit = audit_periphery(
+        model, [read for read, _ in pairs], [scale for _, scale in pairs], card, engine,
+        seed=settings.seed, observer=observer,
+    )  # fmt: skip
+    return {} if audit is None else {"periphery": audit}
 
 
 def _needs_ngspice(settings: RunSettings) -> bool:
@@ -216,7 +263,14 @@ def _reader(settings: RunSettings, jobs: int, engine: NgspiceEngine) -> ArrayRea
     return open_reader(settings.engine.read, jobs=jobs, time_limit=settings.engine.time_limit)
 
 
-def _sample(settings: RunSettings, card: Card, columns: int, engine: NgspiceEngine, observer: Observer) -> SampleResult:
+def _sample(
+    settings: RunSettings,
+    card: Card,
+    columns: int,
+    engine: NgspiceEngine,
+    observer: Observer,
+    periphery: Macromodel | None,
+) -> SampleResult:
     fast = settings.engine.sample == "fast"
     transients = -(-settings.audit // READS_PER_TRANSIENT) if fast else 0
     return sample(
@@ -228,6 +282,7 @@ def _sample(settings: RunSettings, card: Card, columns: int, engine: NgspiceEngi
         engine="fast" if fast else engine,
         keep=draw_parts(settings.sample, columns, settings.samples, transients, settings.seed),
         progress=part_of(observer, "sample"),
+        periphery=periphery,
     )
 
 

@@ -22,6 +22,7 @@ from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.calibration.draw import CalibratedSamples
 from ftj_spice.sampling.digitisers import FULL_SCALE, IntegratorReadout
 from ftj_spice.sampling.phase import SampleResult
+from ftj_spice.studies.energy_report import energy_section, periphery_section
 from ftj_spice.studies.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ def render_generate_report(result: "GenerateResult", durations: dict[str, float]
         _sampling(report, result, result.sampling)
     _latents(report, result)
     _reading(report, result)
+    if result.periphery is not None and result.energy is not None:
+        lost = result.metrics["periphery"]["bits_lost_per_sample"]
+        extra = {} if lost is None else {"Bits lost per sample": f"{lost:.3g}"}
+        periphery_section(report, result.periphery, extra)
+        if isinstance(result.sampling, CalibratedSamples):
+            report.note("The latents come from a calibrated array with its own read-out: the circuits read the layers.")
+        energy_section(report, result.energy)
     _audit(report, result)
     report.section("Where the time went").figure(
         timing_bar(durations), "Wall time by phase, before this page was written.", "Bar chart of seconds by phase"
@@ -209,7 +217,7 @@ def _reading(report: Report, result: "GenerateResult") -> None:
             "Line resistance": eng(settings.line_resistance, "Ω") + " per segment",
             "Scheme": settings.scheme,
             "Input coding": f"{settings.coding}, {settings.input_bits} bits",
-            "Converter": f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ" if settings.adc_bits else "exact",
+            "Converter": _converter(result),
         }
     )
     report.table(
@@ -240,6 +248,13 @@ def _reading(report: Report, result: "GenerateResult") -> None:
             )
 
 
+def _converter(result: "GenerateResult") -> str:
+    settings, model = result.settings.read, result.periphery
+    if model is not None and model.convert is not None:
+        return f"{model.convert.bits} bit, each column by its own"
+    return f"{settings.adc_bits} bit, ±{settings.adc_sigmas:g}σ" if settings.adc_bits else "exact"
+
+
 def _audit(report: Report, result: "GenerateResult") -> None:
     report.section("Audit")
     if not result.audits:
@@ -253,7 +268,7 @@ def _audit(report: Report, result: "GenerateResult") -> None:
     report.table(
         [
             [
-                name, result.engines["sample" if name == "samples" else "read"], audit.engine, audit.reads,
+                name, _audited(result, name), audit.engine, audit.reads,
                 f"{audit.largest:.2e}", f"{audit.rms:.2e}", f"{audit.limit:g}", audit.scale, audit.passes,
             ]
             for name, audit in result.audits.items()
@@ -271,6 +286,12 @@ def _audit(report: Report, result: "GenerateResult") -> None:
             )
         if not audit.passes:
             report.note(f"The audit of the {name} is beyond its limit: do not trust this run.")
+
+
+def _audited(result: "GenerateResult", name: str) -> str:
+    if name == "periphery":
+        return "macromodel"
+    return result.engines["sample" if name == "samples" else "read"]
 
 
 def _all_ngspice(result: "GenerateResult") -> bool:

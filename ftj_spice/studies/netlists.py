@@ -23,8 +23,8 @@ from ftj_spice.netlist.circuit import ENDS, TOPOLOGIES, Cells, End, Line
 from ftj_spice.netlist.dynamic import transient_bench
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import make_digitiser
-from ftj_spice.sampling.phase import BIAS_MARGIN
 from ftj_spice.sampling.settings import SampleSettings
+from ftj_spice.sampling.transients import BIAS_MARGIN
 
 LARGEST_SIDE = 4096
 LARGEST_ARRAY = 1 << 20

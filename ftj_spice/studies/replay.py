@@ -22,6 +22,7 @@ from ftj_spice.results.datasets import read_dataset
 from ftj_spice.results.manifest import sha256_text
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.digitisers import FULL_SCALE, Digitiser, make_digitiser
+from ftj_spice.studies.circuits import load_periphery
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.settings import RunSettings, check_jobs
 
@@ -147,7 +148,7 @@ class _Run:
         if any(name.startswith("sample_") for name in netlists):
             columns = _array(stored, "sample_value", 2, directory).shape[1]
             array = SamplingArray.draw(card, settings.sample, columns, settings.seed)
-            digitiser = make_digitiser(settings.sample, array, settings.seed)
+            digitiser = make_digitiser(settings.sample, array, settings.seed, load_periphery(settings))
         return cls(directory, netlists, stored, settings, digitiser)
 
     def check(self, name: str, processes: "_Processes") -> Replay:

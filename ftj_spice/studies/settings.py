@@ -9,10 +9,13 @@ from pydantic import BaseModel, Field, model_validator
 
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import SettingsError
+from ftj_spice.common.files import read_regular, reason
 from ftj_spice.common.settings import Strict
 from ftj_spice.sampling.settings import SampleSettings
 
 Model = TypeVar("Model", bound=Strict)
+LARGEST_FILE = 2**20
+"""Most bytes of a settings file."""
 
 
 class EngineSettings(Strict):
@@ -41,6 +44,10 @@ class RunSettings(Strict):
     calibration: str | None = None
     """Stored calibration (.npz) of the array that latents are drawn from, instead of an array of equal cells; see
     `ftj-spice sample --calibrate`. The array's seed is in it, and `seed` tells its runs apart."""
+    periphery: str | None = None
+    """Circuits that read the columns of both phases, as a macromodel of transistors: NAME (of the generic process) or
+    PROCESS/NAME of a packaged one, or a .json file; none: the behavioural read-outs. It takes over the settings of what
+    it holds (integrators' time and capacitor, the converters); a stored calibration keeps its own read-out."""
     audit: Annotated[int, Field(ge=0, le=10_000)] = 8
     """Reads drawn at random, over all layers and tiles, that ngspice repeats where another engine made them; and for
     every four of them one transient of the sample phase, where the fast engine stood in for it, or one column of a
@@ -134,9 +141,9 @@ def settings_data(path: str | Path | None, changes: Iterable[str]) -> tuple[dict
     if path is not None:
         where = str(path)
         try:
-            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            data = tomllib.loads(read_regular(Path(path), LARGEST_FILE).decode())
         except OSError as error:
-            raise SettingsError(f"can't read the settings file {path}: {error.strerror}") from None
+            raise SettingsError(f"can't read the settings file {path}: {reason(error)}") from None
         except (ValueError, RecursionError) as error:  # malformed TOML, or not UTF-8
             raise SettingsError(f"{path}: not valid TOML: {error}") from None
     for change in changes:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,22 @@ from ftj_spice.array.sums import SumError, sum_errors
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.arrays import ArrayReader
 from ftj_spice.engines.audit import Audit
+from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.readers import open_reader
+from ftj_spice.periphery.energy import EnergyAccount
+from ftj_spice.periphery.macromodel import Macromodel, macromodel_path
 from ftj_spice.results.datasets import write_dataset
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.plots.budget import error_budget as budget_figure
 from ftj_spice.results.plots.style import save_figure
 from ftj_spice.results.rundir import RunDirectory
+from ftj_spice.studies.circuits import describe, load_periphery
+from ftj_spice.studies.generate_energy import vmm_energy
 from ftj_spice.studies.generate_files import read_columns
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.settings import RunSettings, check_jobs
-from ftj_spice.studies.vmm_estimate import FEWER, PATTERNS, Expected, expect, plan_of
+from ftj_spice.studies.transistors import TransistorReader, check_time, transistor_chain
+from ftj_spice.studies.vmm_estimate import FEWER, PATTERNS, Expected, expect, plan_of, shapes_of
 from ftj_spice.studies.vmm_problem import Problem, load_problem
 from ftj_spice.studies.vmm_report import render_vmm_report
 
@@ -54,6 +61,8 @@ class VmmResult:
         card: The device card.
         settings: Settings of the run.
         path: The run directory, where one was written.
+        periphery: The circuits that read the columns, where they were asked for.
+        energy: What they and the arrays took.
     """
 
     problem: Problem
@@ -67,6 +76,8 @@ class VmmResult:
     card: Card
     settings: RunSettings
     path: Path | None = None
+    periphery: Macromodel | None = None
+    energy: EnergyAccount | None = None
 
     @property
     def outputs(self) -> NDArray[np.float64]:
@@ -111,7 +122,7 @@ def vmm(
             activations.
         out: Run directory to write; none writes nothing.
         bias: A .npy file of shape `(outputs,)`.
-        settings: Settings of the run; `card`, `seed`, `audit`, `read` and `engine` count here.
+        settings: Settings of the run; `card`, `seed`, `periphery`, `audit`, `read` and `engine` count here.
         vectors: Random input vectors where no file gives them.
         budget: Whether the error budget is made, some eight products more.
         jobs: Workers of ngspice or VACASK side by side.
@@ -126,6 +137,7 @@ def vmm(
     settings = settings or RunSettings()
     check_jobs(jobs)
     card = load_card(settings.card)
+    periphery = load_periphery(settings, sampled=False)
     problem = load_problem(
         str(weights),
         None if inputs is None else Path(inputs),
@@ -135,24 +147,39 @@ def vmm(
         settings.read,
         settings.engine.read,
     )
+    if periphery is not None and settings.engine.read == "ngspice":
+        transistor_chain(periphery)
+        columns = sum(shape[1] for shape in shapes_of(problem, settings.read))
+        check_time(plan_of(problem, settings.read)[0] * columns, jobs)
     expected = expect(problem, card, settings, budget, jobs)
     expected.audit.check(settings.engine.time_limit)
     if notice is not None:
         notice(expected)
     watch = Stopwatch()
     if out is None:
-        return _run(problem, card, settings, budget, jobs, observer, watch)
+        return _run(problem, card, settings, budget, jobs, observer, watch, periphery)
     read = [Path(file) for file in (weights, inputs, bias) if file is not None]
+    if settings.periphery is not None:
+        read.append(macromodel_path(settings.periphery))
     with RunDirectory(Path(out), force=force, inputs=read) as run:
-        result = _run(problem, card, settings, budget, jobs, observer, watch)
+        result = _run(problem, card, settings, budget, jobs, observer, watch, periphery)
         with watch("report"):
             _write(run, result, watch, command)
     return replace(result, path=Path(out))
 
 
 def _run(
-    problem: Problem, card: Card, settings: RunSettings, budget: bool, jobs: int, observer: Observer, watch: Stopwatch
+    problem: Problem,
+    card: Card,
+    settings: RunSettings,
+    budget: bool,
+    jobs: int,
+    observer: Observer,
+    watch: Stopwatch,
+    periphery: Macromodel | None,
 ) -> VmmResult:
+    if periphery is not None and settings.engine.read == "ngspice":
+        return _through_transistors(problem, card, settings, jobs, observer, watch, periphery)
     engine = settings.engine.read
     audited = engine != "ngspice" and settings.audit > 0
     drawn = draw_reads([plan_of(problem, settings.read)], settings.audit, settings.seed)[0]
@@ -162,24 +189,34 @@ def _run(
         threads = 0 if engine == "fast" else jobs  # all cores
         reader = stack.enter_context(open_reader(engine, jobs=threads, time_limit=settings.engine.time_limit))
 
-        def product(read: ReadSettings, keep: Sequence[tuple[int, int]] = (), phase: str = "budget") -> LayerResult:
+        def product(
+            read: ReadSettings,
+            keep: Sequence[tuple[int, int]] = (),
+            phase: str = "budget",
+            circuits: Macromodel | None = None,
+        ) -> LayerResult:
             return forward(
                 problem.inputs, problem.weights, problem.bias, card, read, seed=settings.seed, reader=reader,
                 full_scale=problem.full_scale, signed=problem.signed, probes=problem.probes, keep=keep,
-                progress=part_of(observer, phase),
+                progress=part_of(observer, phase), periphery=circuits,
             )  # fmt: skip
 
         with watch("product"):
-            layer = product(settings.read, drawn, "product")
+            layer = product(settings.read, drawn, "product", periphery)
         with watch("sums"):
             sums = _sums(layer, card, settings, reader)
         if budget:
             with watch("budget"):
-                lines = error_budget(settings.read, layer, product)
+                through = None if periphery is None else partial(product, circuits=periphery)
+                lines = error_budget(settings.read, layer, product, through)
         kept = pick_reads({"vmm": layer.kept}, {"vmm": drawn}, settings.audit).get("vmm", [])
         if audited:
             with watch("audit"):
                 audit = _audit(kept, settings, jobs, stack, observer)
+    energy = None if periphery is None else vmm_energy(periphery, settings, card, problem, layer)
+    extra = (
+        {} if periphery is None or energy is None else {"periphery": describe(periphery), "energy": energy.figures()}
+    )
     return VmmResult(
         problem=problem,
         layer=replace(layer, kept=()),
@@ -188,10 +225,56 @@ def _run(
         audit=audit,
         kept=tuple(kept),
         netlists=read_netlists(kept),
-        metrics=_metrics(problem, layer, lines, sums, audit),
+        metrics=_metrics(problem, layer, lines, sums, audit) | extra,
         card=card,
         settings=settings,
+        periphery=periphery,
+        energy=energy,
     )
+
+
+def _through_transistors(
+    problem: Problem,
+    card: Card,
+    settings: RunSettings,
+    jobs: int,
+    observer: Observer,
+    watch: Stopwatch,
+    periphery: Macromodel,
+) -> VmmResult:
+    """Multiplies through transistors, and by their macromodel for comparison; without an error budget."""
+
+    def product(read: ReadSettings, reader: ArrayReader, circuits: Macromodel | None) -> LayerResult:
+        return forward(
+            problem.inputs, problem.weights, problem.bias, card, read, seed=settings.seed, reader=reader,
+            full_scale=problem.full_scale, signed=problem.signed, probes=problem.probes,
+            progress=part_of(observer, "product"), periphery=circuits,
+        )  # fmt: skip
+
+    with open_reader("fast") as fast, NgspiceEngine(jobs, settings.engine.time_limit) as engine:
+        with watch("macromodel"):
+            model = product(settings.read, fast, periphery)
+            sums = _sums(model, card, settings, fast)
+        with watch("product"):
+            exact = settings.read.model_copy(update={"adc_bits": 0, "noise": False, "adc_range": "computed"})
+            layer = product(
+                exact, TransistorReader(periphery, card, engine, max(model.scales), settings.seed), None
+            )  # fmt: skip
+    difference = layer.outputs - model.outputs
+    energy = vmm_energy(periphery, settings, card, problem, model)
+    found = {
+        "rms_error_by_macromodel": model.error,
+        "rms_error_by_transistors": layer.error,
+        "rms_difference": float(np.sqrt(np.mean(difference**2))),
+        "rms_difference_relative_to_full_scale": float(np.sqrt(np.mean(difference**2))) / model.full_scale,
+        "note": "circuits of both are drawn apart; the transistors are without noise",
+    }
+    extra = {"periphery": describe(periphery), "energy": energy.figures(), "transistors": found}
+    return VmmResult(
+        problem=problem, layer=layer, budget=None, sums=sums, audit=None, kept=(), netlists={},
+        metrics=_metrics(problem, layer, None, sums, None) | extra, card=card, settings=settings,
+        periphery=periphery, energy=energy,
+    )  # fmt: skip
 
 
 def _sums(layer: LayerResult, card: Card, settings: RunSettings, reader: ArrayReader) -> dict[str, SumError]:
@@ -296,7 +379,7 @@ def _write(run: RunDirectory, result: VmmResult, watch: Stopwatch, command: Sequ
         "manifest.json",
         build_manifest(
             [word.encode("utf-8", "backslashreplace").decode() for word in command],
-            result.settings.model_dump(include={"seed", "card", "audit", "read", "engine"}),
+            result.settings.model_dump(include={"seed", "card", "periphery", "audit", "read", "engine"}),
             result.settings.seed,
             {name: sha256_text(text) for name, text in result.netlists.items()},
             watch.durations,

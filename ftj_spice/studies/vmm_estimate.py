@@ -81,6 +81,17 @@ def plan_of(problem: Problem, settings: ReadSettings) -> list[int]:
     )
 
 
+def shapes_of(problem: Problem, settings: ReadSettings) -> list[Shape]:
+    """Returns the rows and columns of each tile.
+
+    Args:
+        problem: What is multiplied.
+        settings: Settings of the read phase.
+    """
+    inputs, outputs = _shape(problem)
+    return tile_shapes((inputs + (problem.bias is not None), outputs), settings)
+
+
 def expect(problem: Problem, card: Card, settings: RunSettings, budget: bool, jobs: int = 1) -> Expected:
     """Returns about how long a run takes.
 
@@ -103,8 +114,7 @@ def expect(problem: Problem, card: Card, settings: RunSettings, budget: bool, jo
 
 def _expect(problem: Problem, card: Card, settings: RunSettings, budget: bool, jobs: int, klu: bool) -> Expected:
     engine, plan = settings.engine.read, plan_of(problem, settings.read)
-    inputs, outputs = _shape(problem)
-    shapes = tile_shapes((inputs + (problem.bias is not None), outputs), settings.read)
+    shapes = shapes_of(problem, settings.read)
     products = 1 + BUDGET * budget
     sums = (2 if settings.read.noise else 1) * (PATTERNS.get(engine, FEWER) + shapes[0][0])
     tiles = list(zip(shapes, plan, strict=True))

@@ -7,6 +7,7 @@ from ftj_spice.results.plots import array_map, timing_bar, vmm_error
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.results.units import grouped
+from ftj_spice.studies.energy_report import energy_section, periphery_section
 
 if TYPE_CHECKING:
     from ftj_spice.studies.vmm import VmmResult
@@ -29,6 +30,9 @@ def render_vmm_report(result: "VmmResult", durations: dict[str, float]) -> str:
     _budget(report, result)
     _sums(report, result)
     _audit(report, result)
+    if result.periphery is not None and result.energy is not None:
+        periphery_section(report, result.periphery)
+        energy_section(report, result.energy, "input vector")
     report.section("Where the time went").figure(
         timing_bar(durations), "Wall time by phase, before this page was written.", "Bar chart of seconds by phase"
     )

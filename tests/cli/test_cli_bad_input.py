@@ -80,8 +80,11 @@ def test_settings_file(call, tmp_path, content, words):
 
 
 def test_settings_file_missing(call):
-    assert "can't read the settings file c.toml: No such file" in call("generate", "--config", "c.toml").sentence()
-    assert "can't read the settings file .: Is a directory" in call("generate", "--config", ".").sentence()
+    assert (
+        "can't read the settings file c.toml: no such file or directory"
+        in call("generate", "--config", "c.toml").sentence()
+    )
+    assert "can't read the settings file .: is a directory" in call("generate", "--config", ".").sentence()
 
 
 @pytest.mark.parametrize(

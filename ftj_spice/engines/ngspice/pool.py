@@ -20,6 +20,9 @@ class NgspiceEngine:
     Args:
         jobs: Workers side by side.
         time_limit: Seconds one request may take.
+
+    Attributes:
+        stopping: Whether a `map` is being given up: its workers are ended, and what its jobs find now means nothing.
     """
 
     name = "ngspice"
@@ -28,6 +31,7 @@ class NgspiceEngine:
         self.jobs = jobs
         self._time_limit = time_limit
         self._slots = [Slot() for _ in range(jobs)]
+        self.stopping = False
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +109,7 @@ class NgspiceEngine:
                     raise error
             return [future.result() for future in futures]
         except BaseException:
+            self.stopping = True
             pool.shutdown(wait=False, cancel_futures=True)
             for slot in self._slots:
                 slot.stop()  # ends what still runs, at once
@@ -113,5 +118,6 @@ class NgspiceEngine:
             raise
         finally:
             pool.shutdown(wait=True)
+            self.stopping = False
             for slot in self._slots:
                 slot.restart()
