@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fast_support import TOPOLOGIES, crossbar, random_array
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ftj_spice.engines.fast import FastReader
@@ -13,19 +13,24 @@ FAST, DIRECT = FastReader(jobs=1), FastReader(method="direct")
 
 
 def agree(circuit, drive):
-    """Voltages to 1e-9 V, currents to 1e-8 of the largest (to 1e-18 A where leakage is all there is)."""
+    """Voltages to 1e-9 V, currents to 1e-8 of the largest.
+
+    Where the leakage of transistors that are off is all there is, currents are known to 1e-9 V times the conductance of
+    the junctions behind them: 0.1 fA here.
+    """
     ours, reference = FAST.solve(circuit, drive), DIRECT.solve(circuit, drive)
     for name in ("driven", "sensed", "junction"):
         np.testing.assert_allclose(getattr(ours, name), getattr(reference, name), rtol=0, atol=2e-9)
     exact = DIRECT.read(circuit, drive).currents
     np.testing.assert_allclose(
-        FAST.read(circuit, drive).currents, exact, rtol=0, atol=1e-8 * np.abs(exact).max() + 1e-18
+        FAST.read(circuit, drive).currents, exact, rtol=0, atol=1e-8 * np.abs(exact).max() + 1e-16
     )
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 @pytest.mark.parametrize("law", ["linear", "sinh", "physical"])
 @settings(max_examples=8, deadline=None)
+@example(seed=50920899)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_small_array_is_solved_as_by_the_direct_solver(topology, law, seed):
     agree(*random_array(seed, topology, law))
