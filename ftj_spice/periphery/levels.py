@@ -5,7 +5,7 @@ them goes beyond full scale and below zero. What counts as the input is the curr
 exact virtual ground, so that an error of the virtual ground shows as an error of gain and offset.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -15,8 +15,8 @@ from pydantic import Field
 from ftj_spice.common.quantities import Amperes, Farads, Number, Seconds, Volts, in_unit
 from ftj_spice.common.settings import Strict
 from ftj_spice.engines.protocol import Result, Transient
-from ftj_spice.netlist.circuit import Cells
 from ftj_spice.netlist.wiring import cell_values
+from ftj_spice.periphery.column import Column
 from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.power import bias_energy, bias_power
 from ftj_spice.periphery.rig import Netlist, Rig
@@ -103,11 +103,8 @@ class Stand:
         self.settings = s = TransimpedanceSettings.parse(
             dict(rig.variant.settings), f"variant '{rig.variant.name}', settings"
         )
-        card = rig.card
-        cells = Cells.of(card, np.full((s.rows, 1), card.on_conductance))
-        natural = s.rows * card.on_conductance * card.vmm_voltage
-        self.full_scale = s.full_scale or natural
-        self.cells = replace(cells, strength=cells.strength * (self.full_scale / natural))
+        column = Column.of(rig.card, s.rows, s.full_scale)
+        self.full_scale, self.cells = column.full_scale, column.cells
 
     def netlist(self, parts: FloatArray) -> Netlist:
         """Returns the bench with inputs that step from level to level, given in parts of full scale."""

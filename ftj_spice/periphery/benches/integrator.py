@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ftj_spice.common.quantities import Farads, Number, Seconds, Volts, in_unit
+from ftj_spice.common.quantities import Amperes, Farads, Number, Seconds, Volts, in_unit
 from ftj_spice.common.settings import Strict
 from ftj_spice.engines.errors import EngineError
 from ftj_spice.engines.protocol import Noise, Result, Transient
-from ftj_spice.netlist.circuit import Cells
 from ftj_spice.netlist.wiring import cell_values
 from ftj_spice.periphery.bench import Curve, Measurement
 from ftj_spice.periphery.charge_noise import doubly_sampled
+from ftj_spice.periphery.column import Column
 from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.power import bias_energy, bias_power
 from ftj_spice.periphery.rig import Netlist, Rig
@@ -43,6 +43,8 @@ class IntegratorSettings(Strict):
 
     rows: Annotated[int, Field(ge=2, le=1024)] = 64
     """Cells of the column; all of them in the low-resistance state at V_VMM are full scale."""
+    full_scale: Annotated[Amperes, Field(gt=0)] | None = None
+    """Current of the whole column where it is not the card's: the cells' currents are scaled to it."""
     wire: Annotated[Farads, Field(ge=0)] = 0.13e-12
     """Capacitance of the bit line's wire; the cells bring their own."""
     ground: Volts = 0.9
@@ -137,7 +139,8 @@ class IntegratorBench:
         failures: dict[str, str] = {}
         notes = {
             "gain": f"over {s.window:.3g} s: {gain / s.window:.4g} V/C; the charge counts from the fall of sample",
-            "input": f"{s.rows} cells of card '{rig.card.name}' at {rig.card.vmm_voltage:g} V: {full:.4g} A",
+            "input": f"{s.rows} cells of card '{rig.card.name}' at {rig.card.vmm_voltage:g} V: {full:.4g} A"
+            + ("" if s.full_scale is None else ", scaled to the full scale that the variant is made for"),
             "energy": "of one read from the supplies; bias currents count as taken from the core supply",
             "ideal": "rows, clocks and bias voltages come from ideal sources; their energy is not in 'energy'",
         }
@@ -164,20 +167,20 @@ class IntegratorBench:
 def _run(rig: Rig, s: IntegratorSettings, parts: FloatArray, hold: float) -> Reads:
     """Runs one read per input, given in parts of full scale."""
     card = rig.card
+    column = Column.of(card, s.rows, s.full_scale)
     count = np.clip(np.rint(parts * s.rows), 0, s.rows)
-    cell = card.on_conductance * card.vmm_voltage
+    cell = column.full_scale / s.rows
     beside = np.where((parts < 0) | (parts > 1), parts * s.rows - count, 0.0) * cell
     on = count[:, np.newaxis] > np.arange(s.rows)
     rows = s.ground + card.vmm_voltage * on
     t = _times(s, hold)
     step = s.window / s.steps_per_window
     delay = 5.0 * s.edge
-    cells = Cells.of(card, np.full((s.rows, 1), card.on_conductance))
     netlist = rig.netlist(
         _TEMPLATE,
         nodes=_PORTS,
         rows=s.rows,
-        cells=cell_values(cells),
+        cells=cell_values(column.cells),
         wire=s.wire,
         row_steps=[steps(rows[:, i], t["period"], delay, s.row_edge) for i in range(s.rows)],
         extra_steps=steps(1e9 * beside, t["period"], delay, s.row_edge),
@@ -278,7 +281,7 @@ def _noise(rig: Rig, s: IntegratorSettings, reads: Reads, gain: float) -> tuple[
         ports=list(rig.variant.ports),
         ground=s.ground,
         line=s.wire + s.rows * rig.card.capacitance,
-        conductance=s.rows * rig.card.on_conductance,
+        conductance=Column.of(rig.card, s.rows, s.full_scale).conductance,
         load=s.load,
         paths=[pair.split() for pair in s.paths],
         path=_PATH,
