@@ -306,9 +306,10 @@ def _static(
     s = conversions.settings
     drawn = conversions.rig.condition.mismatch is not None
     every = list(range(1, s.top + 1))
+    fineness = s.draw_resolution if drawn else s.resolution
     if drawn and s.superposed:
         bits = len(s.outputs)
-        few, search = conversions.transitions(superposed_codes(bits), s.draw_resolution)
+        few, search = conversions.transitions(superposed_codes(bits), fineness)
         if not np.isfinite(few).all():
             raise MeasurementError(_never(few, superposed_codes(bits), s))
         levels = superposed_levels(few.tolist(), bits)
@@ -318,12 +319,12 @@ def _static(
         )
     elif drawn and s.draw_every > 1:
         some = sorted({*range(1, s.top + 1, s.draw_every), s.top})
-        few, search = conversions.transitions(some, s.draw_resolution)
+        few, search = conversions.transitions(some, fineness)
         levels = np.interp(every, some, few)
         missing = int((np.diff(levels) <= 0).sum())
         notes["inl"] = f"from the levels of codes {', '.join(map(str, some))}; the others are interpolated"
     else:
-        levels, search = conversions.transitions(every, s.draw_resolution if drawn else s.resolution)
+        levels, search = conversions.transitions(every, fineness)
         missing = len({*range(s.top + 1)} - set(search.codes.tolist()))
     if np.isfinite(levels).sum() < 2:
         raise MeasurementError(_never(levels, every, s))
@@ -332,12 +333,13 @@ def _static(
     curves["transfer"] = Curve(search.inputs, search.codes.astype(float), "input (V)", "code")
     curves["INL"] = Curve(codes, line.inl, "code", "INL (LSB)")
     curves["DNL"] = Curve(codes[:-1], line.dnl, "code", "DNL (LSB)")
+    notes["dnl"] = f"levels are searched to {fineness:g} LSB: INL is no less than half of it, DNL no less than it"
     notes["resolution"] = "effective bits: of an ideal converter with the same error, rms, of levels and noise"
     return {
         "offset": line.offset,
         "gain_error": line.gain_error,
-        "inl": line.worst_inl,
-        "dnl": line.worst_dnl,
+        "inl": max(line.worst_inl, 0.5 * fineness),
+        "dnl": max(line.worst_dnl, fineness),
         "missing_codes": float(missing),
         "resolution": line.effective_bits(noise / s.step),
         "input_low": line.low,
