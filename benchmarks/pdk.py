@@ -34,7 +34,7 @@ from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.netlist.catalogue.deck import Deck
 from ftj_spice.netlist.catalogue.variant import available_variants, load_variant
 from ftj_spice.netlist.process import cache, library, places
-from ftj_spice.netlist.process.library import Size, model_text, place
+from ftj_spice.netlist.process.models import Size, model_text, place
 from ftj_spice.netlist.process.places import model_files, parameter_files
 from ftj_spice.netlist.process.process import Process, load_process
 

@@ -32,7 +32,7 @@ from ftj_spice.device.card import load_card
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.protocol import OperatingPoint
 from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.library import Size, model_text
+from ftj_spice.netlist.process.models import Size, model_text
 from ftj_spice.netlist.process.process import Process, load_process
 from ftj_spice.periphery.benches.clocked_comparator import BENCH
 from ftj_spice.periphery.clocked import ClockedComparatorSettings

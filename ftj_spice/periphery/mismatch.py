@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.protocol import OperatingPoint
-from ftj_spice.netlist.process.library import Size, model_text
+from ftj_spice.netlist.process.models import Size, model_text
 from ftj_spice.netlist.process.process import Process, Role
 from ftj_spice.periphery.figures import MeasurementError
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import pytest
 
 from ftj_spice.common import resources
-from ftj_spice.netlist.process.library import ProcessError, place
+from ftj_spice.netlist.process.models import ProcessError, place
 from ftj_spice.netlist.process.process import available_processes, load_process
 from ftj_spice.studies.pdk.install import install
 

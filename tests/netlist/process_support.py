@@ -3,7 +3,7 @@
 import numpy as np
 
 from ftj_spice.engines.protocol import OperatingPoint
-from ftj_spice.netlist.process.library import ProcessError, Size, model_text, place
+from ftj_spice.netlist.process.models import ProcessError, Size, model_text, place
 from ftj_spice.netlist.process.process import available_processes, load_process
 
 
@@ -51,7 +51,7 @@ layout_source = "a test"
 [supplies]
 core = "1.2 V"
 
-[library]
+[models]
 kind = "plain"
 places = ["device models"]
 

@@ -5,7 +5,7 @@ import pytest
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.netlist.catalogue.deck import Deck
 from ftj_spice.netlist.catalogue.variant import Variant, available_variants, load_variant
-from ftj_spice.netlist.process.library import ProcessError
+from ftj_spice.netlist.process.models import ProcessError
 from ftj_spice.netlist.process.process import load_process
 from ftj_spice.netlist.render import RenderError
 

@@ -10,7 +10,7 @@ from process_support import processes
 
 from ftj_spice.netlist.process import cache
 from ftj_spice.netlist.process.bins import assignments, join, names_in, resolve, split
-from ftj_spice.netlist.process.library import ProcessError, Size, model_text, process_notes
+from ftj_spice.netlist.process.models import ProcessError, Size, model_text, process_notes
 from ftj_spice.netlist.process.places import model_files, place
 from ftj_spice.netlist.process.process import load_process
 
@@ -250,9 +250,9 @@ def test_notes_of_another_version(sky130, tmp_path, monkeypatch):
     (note,) = process_notes(sky130, "tt")
     assert f"PDK_ROOT ({tmp_path}) holds no models of process 'sky130'" in note
     monkeypatch.delenv("PDK_ROOT")
-    other = sky130.library.model_copy(
-        update={"version": "0.1", "checksums": sky130.library.checksums | {"lod.spice": "0" * 64}}
+    other = sky130.models.model_copy(
+        update={"version": "0.1", "checksums": sky130.models.checksums | {"lod.spice": "0" * 64}}
     )
-    notes = process_notes(sky130.model_copy(update={"library": other}), "tt")
+    notes = process_notes(sky130.model_copy(update={"models": other}), "tt")
     assert any("tried with version 0.1 of its package, this is 0.15.3" in note for note in notes)
     assert any("differ from those that were tried (version 0.1): lod.spice" in note for note in notes)

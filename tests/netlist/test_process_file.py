@@ -11,7 +11,7 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.netlist.catalogue.deck import Deck
 from ftj_spice.netlist.catalogue.variant import load_variant
 from ftj_spice.netlist.process.cards import clean_cards
-from ftj_spice.netlist.process.library import ProcessError, Size, model_text, place, process_notes
+from ftj_spice.netlist.process.models import ProcessError, Size, model_text, place, process_notes
 from ftj_spice.netlist.process.process import available_processes, load_process
 
 
@@ -48,7 +48,7 @@ def test_generic_needs_nothing_installed(monkeypatch):
         ('kind = "plain"', 'kind = "plane"', "'plain' or 'binned'"),
         ('files = ["{corner}.par", "fab.mod"]', "files = []", "at least 1 item"),
         ('model = "fab_n"', 'model = "fab_n\\n.include x"', "devices.nmos.model"),
-        ('places = ["device models"]', 'places = ["$HOME"]', "library.places"),
+        ('places = ["device models"]', 'places = ["$HOME"]', "models.places"),
         ('title = "Made up"', 'titel = "Made up"', "did you mean 'title'?"),
         ("[supplies]", "[supplies", "not valid TOML"),
     ],
@@ -73,7 +73,7 @@ def test_unknown_names():
 def test_no_pdk(monkeypatch, tmp_path):
     monkeypatch.setenv("PDK_ROOT", str(tmp_path))
     process = load_process("sky130")
-    gone = process.model_copy(update={"library": process.library.model_copy(update={"package": "no_such_package"})})
+    gone = process.model_copy(update={"models": process.models.model_copy(update={"package": "no_such_package"})})
     with pytest.raises(ProcessError, match=r"run 'ftj-spice pdk install sky130', or set PDK_ROOT"):
         model_text(gone, "tt", [Size("nmos", 1e-6, 1e-6)])
 

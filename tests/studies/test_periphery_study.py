@@ -7,7 +7,7 @@ import pytest
 from periphery_support import write_variant
 
 from ftj_spice.common.errors import OutputError, SettingsError
-from ftj_spice.netlist.process.library import ProcessError
+from ftj_spice.netlist.process.models import ProcessError
 from ftj_spice.netlist.process.process import load_process
 from ftj_spice.results.rundir import is_run_directory
 from ftj_spice.studies.periphery.compare import periphery_compare

@@ -13,7 +13,7 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.common.seeds import generator
 from ftj_spice.netlist.catalogue.body import Ideal, Instance, Passive, Transistor, parse_body
 from ftj_spice.netlist.catalogue.variant import Variant, load_variant
-from ftj_spice.netlist.process.library import ProcessError, Size, model_text
+from ftj_spice.netlist.process.models import ProcessError, Size, model_text
 from ftj_spice.netlist.process.process import Device, Process
 from ftj_spice.netlist.render import RenderError, render_text
 from ftj_spice.netlist.stranger import render_apart

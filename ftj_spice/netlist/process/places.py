@@ -31,12 +31,12 @@ def place(process: Process) -> Path:
     for root in _roots(process):
         if _found(root, process, device, process.typical_file(device)) is not None:
             return root
-    if process.library.requirement:
+    if process.models.requirement:
         raise ProcessError(
             f"the models of process '{process.name}' are not here: run 'ftj-spice pdk install {process.name}', or set "
             f"PDK_ROOT to a tree that holds them"
         )
-    places = " or ".join(str(process.folder / pattern) for pattern in process.library.places)
+    places = " or ".join(str(process.folder / pattern) for pattern in process.models.places)
     raise ProcessError(
         f"the models of process '{process.name}' are not here: no {process.typical_file(device)} in {places}"
     )
@@ -62,7 +62,7 @@ def model_files(process: Process, device: Device, corner: str) -> list[Path]:
 def parameter_files(process: Process, device: Device, corner: str) -> Iterator[Path]:
     """Yields the files of parameters that a transistor's models may refer to, as far as they are there."""
     root, suffix = place(process), process.corner(corner).files
-    for pattern in process.library.parameters:
+    for pattern in process.models.parameters:
         path = _found(root, process, device, device.filled(pattern, suffix))
         if path is not None:
             yield path
@@ -97,7 +97,7 @@ def process_notes(process: Process, corner: str) -> list[str]:
         ProcessError: The models are not here.
     """
     notes = []
-    library, root = process.library, place(process)
+    library, root = process.models, place(process)
     pdk_root = os.environ.get("PDK_ROOT")
     if pdk_root and any("{pdk_root}" in one for one in library.places) and not root.is_relative_to(pdk_root):
         notes.append(f"PDK_ROOT ({pdk_root}) holds no models of process '{process.name}'; those in {root} are taken")
@@ -122,10 +122,10 @@ def process_notes(process: Process, corner: str) -> list[str]:
 
 
 def _version(process: Process) -> str | None:
-    if process.library.package is None:
+    if process.models.package is None:
         return None
     try:
-        return metadata.version(process.library.package)
+        return metadata.version(process.models.package)
     except metadata.PackageNotFoundError:
         return None
 
@@ -143,14 +143,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _roots(process: Process) -> Iterator[Path]:
-    for pattern in process.library.places:
+    for pattern in process.models.places:
         if "{pdk_root}" in pattern:
             root = os.environ.get("PDK_ROOT")
             if not root:
                 continue
             pattern = pattern.replace("{pdk_root}", root)  # noqa: PLW2901
         if "{package}" in pattern:
-            spec = importlib.util.find_spec(process.library.package or "")
+            spec = importlib.util.find_spec(process.models.package or "")
             if spec is None or not spec.submodule_search_locations:
                 continue
             pattern = pattern.replace("{package}", next(iter(spec.submodule_search_locations)))  # noqa: PLW2901
@@ -166,7 +166,7 @@ def _by_version(path: Path) -> list[int]:
 
 
 def _found(root: Path, process: Process, device: Device, name: str) -> Path | None:
-    for folder in process.library.folders:
+    for folder in process.models.folders:
         path = root / device.filled(folder, "") / name
         if path.is_file():
             return path

@@ -123,7 +123,7 @@ class Process(Strict):
     """Licence of the models."""
     source: Line
     """Where the models come from."""
-    library: Library
+    models: Library
     """Where the models are."""
     supplies: dict[Literal["core", "high"], Volts]
     """Nominal supply voltages."""

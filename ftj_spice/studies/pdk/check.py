@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ftj_spice.engines.errors import EngineError, EngineNotFoundError
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.engines.protocol import Sweep
-from ftj_spice.netlist.process.library import ProcessError, Size, model_text, place, process_notes
+from ftj_spice.netlist.process.models import ProcessError, Size, model_text, place, process_notes
 from ftj_spice.netlist.process.process import Device, Process
 from ftj_spice.studies.observer import Observer, silent
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftj_spice.netlist.process.library import ProcessError, place
+from ftj_spice.netlist.process.models import ProcessError, place
 from ftj_spice.netlist.process.process import Process
 from ftj_spice.studies.observer import Observer, silent
 
@@ -50,7 +50,7 @@ def install(
     Raises:
         ProcessError: There is no pip, no network or no room, or what came is not the models.
     """
-    requirement = process.library.requirement
+    requirement = process.models.requirement
     if to is None:
         try:
             return Installed(None, str(place(process)))
@@ -67,7 +67,7 @@ def install(
     importlib.invalidate_caches()
     if to is None:
         return Installed(requirement, str(place(process)))
-    package = to.absolute() / (process.library.package or "")
+    package = to.absolute() / (process.models.package or "")
     if not package.is_dir():
         raise ProcessError(f"pip has put no package {package.name} into {to}")
     return Installed(requirement, str(package), str(to.absolute()))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ftj_spice.netlist.process.library import ProcessError, place, process_notes
+from ftj_spice.netlist.process.models import ProcessError, place, process_notes
 from ftj_spice.netlist.process.process import available_processes, load_process
 
 
@@ -49,7 +49,7 @@ def process_list() -> list[Listing]:
                 name,
                 process.title,
                 process.licence,
-                process.library.version,
+                process.models.version,
                 {corner: one.title for corner, one in process.corners.items()},
                 tuple(process.devices),
                 {str(key): volts for key, volts in process.supplies.items()},

@@ -13,7 +13,7 @@ from ftj_spice.common.errors import FtjSpiceError, SettingsError
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.ngspice import NgspiceEngine, Open
 from ftj_spice.netlist.catalogue.deck import Deck
-from ftj_spice.netlist.process.library import place, process_notes
+from ftj_spice.netlist.process.models import place, process_notes
 from ftj_spice.netlist.process.process import Process, load_process
 from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory

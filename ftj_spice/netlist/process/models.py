@@ -52,12 +52,12 @@ def model_text(process: Process, corner: str, sizes: Iterable[Size]) -> str:
     by_role: dict[str, set[tuple[float, float]]] = {}
     for size in sizes:
         by_role.setdefault(size.role, set()).add((size.width, size.length))
-    parts = [f".options {option}" for option in process.library.options] if by_role else []
+    parts = [f".options {option}" for option in process.models.options] if by_role else []
     whole: dict[Path, None] = {}
     for role in sorted(by_role):
         device = process.device(role)
         files = model_files(process, device, corner)
-        if process.library.kind == "plain":
+        if process.models.kind == "plain":
             whole |= dict.fromkeys(files)
         else:
             parts.append(_reduced(process, device, corner, files[0], sorted(by_role[role])))
