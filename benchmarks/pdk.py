@@ -33,7 +33,7 @@ from ftj_spice.common.rawfile import read_raw
 from ftj_spice.engines.ngspice.locate import find_command
 from ftj_spice.netlist.catalogue.deck import Deck
 from ftj_spice.netlist.catalogue.variant import available_variants, load_variant
-from ftj_spice.netlist.process import cache, library, places
+from ftj_spice.netlist.process import cache, models, places
 from ftj_spice.netlist.process.models import Size, model_text, place
 from ftj_spice.netlist.process.places import model_files, parameter_files
 from ftj_spice.netlist.process.process import Process, load_process
@@ -171,8 +171,8 @@ def compare(process: Process, folder: Path, quick: bool) -> list[dict[str, Any]]
 def forget() -> None:
     """Empties the caches in memory: what follows starts as a fresh process does, with the cache on the disk."""
     cache._binned.cache_clear()
-    library._joined.cache_clear()
-    library._assignments.cache_clear()
+    models._joined.cache_clear()
+    models._assignments.cache_clear()
     places._digest.cache_clear()
 
 

@@ -214,7 +214,7 @@ def test_models_that_were_not_tried_are_told(tmp_path, good):
     source = load_process("generic")
     (tmp_path / "generic").symlink_to(source.folder / "generic")
     text = (source.folder / "generic.toml").read_text().replace('name = "generic"', 'name = "edited"')
-    text += f'\n[library.checksums]\n"core.spice" = "{64 * "0"}"\n'
+    text += f'\n[models.checksums]\n"core.spice" = "{64 * "0"}"\n'
     (tmp_path / "edited.toml").write_text(text)
     result = periphery_run(tmp_path / "run", settings=settings_of(good, processes=(str(tmp_path / "edited.toml"),)))
     (note,) = result.notes
