@@ -1,6 +1,6 @@
 """A column read through transistors, code by code, against exact dot products and against its macromodel.
 
-    python benchmarks/periphery_chain.py [--process NAME] [--corner NAME] [--draw K] [--inputs N] [--plot FILE] [--json]
+    python benchmarks/periphery_chain.py [--process NAME ...] [--draw K] [--inputs N] [--plot FILE] [--json]
 
 A 64-row column of random conductance levels is read by a chain (by default the charge integrator with double sampling
 and the 6-bit SAR) for random binary inputs, all transistors in ngspice, read after read. Each level is the larger one
@@ -120,12 +120,12 @@ def blocks(reads: ColumnReads) -> dict[str, float]:
     return found
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, FloatArray], Chain]:
-    """Returns what was found, and what to plot."""
+def run(options: argparse.Namespace, process: str) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Returns what was found in a process, and what to plot."""
     chain = load_chain(options.chain)
     card = load_card(chain.card)
     mismatch = None if options.draw is None else (options.seed, options.draw)
-    condition = Condition(load_process(options.process), options.corner, mismatch=mismatch)
+    condition = Condition(load_process(process), options.corner, mismatch=mismatch)
     with NgspiceEngine(options.jobs) as engine:
         g, v = known_inputs(card, options.rows, options.known)
         begin = time.perf_counter()
@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, FloatArr
     begin = time.perf_counter()
     modelled = model.codes(exact)
     model_took = time.perf_counter() - begin
-    packaged = packaged_codes(chain, options.process, card, g, v)
+    packaged = packaged_codes(chain, process, card, g, v)
     sense = model.sense
     assert sense is not None
     steps = exact / chain.lsb
@@ -149,7 +149,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, FloatArr
     inside = (codes > 0) & (codes < chain.top)
     found = {
         "chain": chain.name,
-        "process": options.process,
+        "process": process,
         "corner": options.corner,
         "draw": options.draw,
         "rows": options.rows,
@@ -175,7 +175,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, FloatArr
         "seconds_of_the_fit": fitted,
         "macromodel_seconds": model_took,
     }  # fmt: skip
-    return found, {"exact": steps, "codes": codes, "modelled": modelled}, chain
+    return found, {"exact": steps, "codes": codes, "modelled": modelled}
 
 
 @styled
@@ -205,28 +205,8 @@ def figure(data: dict[str, FloatArray], found: dict[str, Any]) -> Figure:
     return plot
 
 
-def main() -> None:
-    """Runs it and prints what it found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--chain", default="integrator_sar")
-    parser.add_argument("--process", default="generic")
-    parser.add_argument("--corner", default="tt")
-    parser.add_argument("--draw", type=int, help="Monte Carlo draw; nominal devices without it.")
-    parser.add_argument("--inputs", type=int, default=200)
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--known", type=int, default=33, help="Reads that calibrate and make the macromodel.")
-    parser.add_argument("--chunk", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    found, data, _ = run(options)
-    if options.plot:
-        save_figure(options.plot, figure(data, found))
-    if options.json:
-        print(json.dumps(found, indent=2))
-        return
+def show(found: dict[str, Any]) -> None:
+    """Prints what was found in a process."""
     print(f"{found['chain']}, {found['process']} {found['corner']}, draw {found['draw']}: {found['inputs']} inputs of "
           f"{found['rows']} rows, codes {found['codes'][0]} to {found['codes'][1]}, "
           f"LSB {1e12 * found['lsb']:.4g} pA")  # fmt: skip
@@ -249,6 +229,34 @@ def main() -> None:
     print(f"  {found['seconds']:.1f} s for {found['inputs']} reads ({found['seconds_per_read']:.2f} s each), "
           f"{found['seconds_of_the_fit']:.1f} s for the fit; "
           f"macromodel {1e6 * found['macromodel_seconds']:.0f} us")  # fmt: skip
+
+
+def main() -> None:
+    """Runs it and prints what it found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--chain", default="integrator_sar")
+    parser.add_argument("--process", nargs="*", default=["generic", "sky130"])
+    parser.add_argument("--corner", default="tt")
+    parser.add_argument("--draw", type=int, help="Monte Carlo draw; nominal devices without it.")
+    parser.add_argument("--inputs", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--known", type=int, default=33, help="Reads that calibrate and make the macromodel.")
+    parser.add_argument("--chunk", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plot", type=Path, help="PNG; the process's name is added to its own.")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    all_found = []
+    for process in options.process:
+        found, data = run(options, process)
+        all_found.append(found)
+        if options.plot:
+            save_figure(options.plot.with_stem(f"{options.plot.stem}_{process}"), figure(data, found))
+        if not options.json:
+            show(found)
+    if options.json:
+        print(json.dumps(all_found, indent=2))
 
 
 if __name__ == "__main__":

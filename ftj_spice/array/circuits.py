@@ -13,6 +13,7 @@ the sums over the column's cells: exact through perfect wires for laws that are 
 conductance, with the wires' drops to first order.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import elementary_charge
 
-from ftj_spice.array.converters import Converter, in_threads
+from ftj_spice.array.converters import Converter, Readout
 from ftj_spice.array.mapping import Layout
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.compiling import CACHE
@@ -37,7 +38,7 @@ LEAST_TIME_SCALE = 1e-3
 
 
 @dataclass(frozen=True)
-class CircuitReadout:
+class CircuitReadout(Readout):
     """Reads the columns of a tile by circuits; takes the place of a `Converter`.
 
     Attributes:
@@ -101,14 +102,14 @@ class CircuitReadout:
         largest = (currents.mean(axis=0) + settings.adc_sigmas * currents.std(axis=0)).max()
         sense = model.sense or SenseModel(integrates=True, time=settings.integration_time, high=max(largest, 1e-30))
         scale = _scale(model, sense, float(largest), settings)
-        time = sense.time / scale if sense.integrates else sense.time
+        time = sense.time_at(scale)
         slope, leak = ground_error(circuit, voltage, sense.ground + sense.ground_sigma * grounds)
         gain = 1.0 + sense.gain_sigma * gains
         shift = gain * leak + scale * (sense.offset + sense.offset_sigma * offsets)
         gain = gain * slope
         low, high, noise = scale * sense.low, scale * sense.high, scale * sense.noise
         noisy = settings.noise
-        own = {"behaviour": behaviour.with_noise(elementary_charge / time if noisy else 0.0)}
+        own = {"behaviour": behaviour.with_noise(elementary_charge / sense.window_at(scale) if noisy else 0.0)}
         if model.convert is None:
             return cls(
                 **own, gain=gain, shift=shift, low=low, high=high,
@@ -165,23 +166,9 @@ class CircuitReadout:
         b = self.behaviour
         return (np.rint((values - b.zero) / b.step) if b.top else values), values
 
-    def accumulate(
-        self,
-        currents: FloatArray,
-        shares: FloatArray,
-        weights: FloatArray,
-        normals: NDArray[np.float32],
-        sums: FloatArray,
-    ) -> None:
-        """Adds weighted conversions to sums in A; see `Converter.accumulate`."""
-        whole, per_vector = np.ascontiguousarray(currents), len(weights) * len(shares)
-
-        def part(first: int, last: int) -> None:
-            own = normals[first * len(weights) : last * len(weights)]
-            reads = whole[first * per_vector : last * per_vector]
-            _read(reads, shares, weights, own, *self._arguments(), sums[first:last])
-
-        in_threads(part, len(sums), sums.size * len(weights))
+    @property
+    def _kernel(self) -> Callable[..., None]:
+        return _read
 
     def _arguments(self) -> tuple[object, ...]:
         b = self.behaviour

@@ -9,7 +9,7 @@ Compiled, because a decoder's layers make some 1e9 conversions; each output is s
 of threads.
 """
 
-import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,15 +22,64 @@ from scipy.constants import Boltzmann, elementary_charge
 from ftj_spice.array.mapping import Layout
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.compiling import CACHE
+from ftj_spice.common.cores import cores
 
 FloatArray = NDArray[np.float64]
 
-_THREADS = os.cpu_count() or 1
+_THREADS = cores()
 _WORTH_A_THREAD = 200_000  # conversions, some milliseconds
 
 
+class Readout(ABC):
+    """Reads the columns of a tile."""
+
+    @property
+    @abstractmethod
+    def _kernel(self) -> Callable[..., None]:
+        """What `accumulate` does, compiled, with `_arguments` before the sums."""
+
+    @abstractmethod
+    def _arguments(self) -> tuple[object, ...]: ...
+
+    def accumulate(
+        self,
+        currents: FloatArray,
+        shares: FloatArray,
+        weights: FloatArray,
+        normals: NDArray[np.float32],
+        sums: FloatArray,
+    ) -> None:
+        """Adds converted currents in A, weighted per conversion, to `sums` of shape `(batch, units)`.
+
+        On several threads where that is worth it. Each vector is summed by one thread in one order: how many there are
+        does not matter.
+
+        Args:
+            currents: Column currents in A, shape `(batch * conversions * slots, columns)`.
+            shares: Each slot's share of the integration time, shape `(slots,)`.
+            weights: Of each conversion, shape `(conversions,)`.
+            normals: From `draw`.
+            sums: Changed in place.
+        """
+        whole, conversions, batch = np.ascontiguousarray(currents), len(weights), len(sums)
+        threads = min(_THREADS, max(1, sums.size * conversions // _WORTH_A_THREAD))
+        share = max(1, -(-batch // threads))
+
+        def part(first: int) -> None:
+            vectors = slice(first, first + share)
+            own = slice(first * conversions, (first + share) * conversions)
+            reads = slice(own.start * len(shares), own.stop * len(shares))
+            self._kernel(whole[reads], shares, weights, normals[own], *self._arguments(), sums[vectors])
+
+        if threads == 1:
+            part(0)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(part, range(0, batch, share)))
+
+
 @dataclass(frozen=True)
-class Converter:
+class Converter(Readout):
     """Converts the units of a tile.
 
     Attributes:
@@ -148,57 +197,15 @@ class Converter:
         _convert(np.ascontiguousarray(currents), shares, normals, *self._arguments(), codes)
         return codes, (codes * self.step + self.zero if self.top else codes)
 
-    def accumulate(
-        self,
-        currents: FloatArray,
-        shares: FloatArray,
-        weights: FloatArray,
-        normals: NDArray[np.float32],
-        sums: FloatArray,
-    ) -> None:
-        """Adds converted currents, weighted per conversion, to `sums` of shape `(batch, units)`.
-
-        Args:
-            currents: Column currents in A, shape `(batch * conversions * slots, columns)`.
-            shares: Each slot's share of the integration time, shape `(slots,)`.
-            weights: Of each conversion, shape `(conversions,)`.
-            normals: From `draw`.
-            sums: Changed in place.
-        """
-        whole = np.ascontiguousarray(currents)
-        per_vector = len(weights) * len(shares)
-
-        def part(first: int, last: int) -> None:
-            own = normals[first * len(weights) : last * len(weights)]
-            reads = whole[first * per_vector : last * per_vector]
-            _accumulate(reads, shares, weights, own, *self._arguments(), sums[first:last])
-
-        in_threads(part, len(sums), sums.size * len(weights))
+    @property
+    def _kernel(self) -> Callable[..., None]:
+        return _accumulate
 
     def _arguments(self) -> tuple[object, ...]:
         return (
             self.plus, self.minus, self.step, self.zero, self.top, self.gain, self.offset, self.noise, self.shot,
             self.thermal,
         )  # fmt: skip
-
-
-def in_threads(part: Callable[[int, int], None], batch: int, conversions: int) -> None:
-    """Converts a batch of vectors on several threads where that is worth it.
-
-    Each vector is summed by one thread in one order: how many there are does not matter.
-
-    Args:
-        part: Converts the vectors from one number up to another.
-        batch: Number of vectors.
-        conversions: Of all of them together.
-    """
-    threads = min(_THREADS, max(1, conversions // _WORTH_A_THREAD))
-    if threads == 1:
-        part(0, batch)
-        return
-    share = -(-batch // threads)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda first: part(first, min(first + share, batch)), range(0, batch, share)))
 
 
 @numba.njit(cache=CACHE, inline="always", error_model="numpy")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.array.circuits import CircuitReadout
+from ftj_spice.periphery.energy import array_energy
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Tally:
         reads: Reads of columns by a front end.
         sense_time: Sum of the front ends' times over these, in s.
         raised: Rows raised to V_VMM.
-        array_energy: What the rows delivered to the cells, `V_VMM I T`, in J.
+        array_energy: What the cells turned into heat (`periphery.energy.array_energy`), in J.
         time: Of the reads one after another, all tiles side by side counted apart, in s.
     """
 
@@ -58,6 +59,6 @@ class Tally:
             reads=count * columns,
             sense_time=count * columns * readout.time,
             raised=raised,
-            array_energy=voltage * charge,
+            array_energy=array_energy(voltage, charge),
             time=count * readout.time,
         )

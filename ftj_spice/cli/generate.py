@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
@@ -32,7 +33,7 @@ def generate(
     samples: Annotated[int | None, typer.Option("-n", "--samples", help="Images to draw.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Run directory to write.")] = Path("ftj-run"),
-    jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice workers side by side.")] = 1,
+    jobs: Jobs = ALL,
     engine: Annotated[
         str | None, typer.Option(help="Engine of both phases: fast, ngspice, or vacask (reads by VACASK).")
     ] = None,
@@ -73,7 +74,7 @@ def generate(
     if periphery is not None:
         changes.append(f"periphery={json.dumps(periphery, ensure_ascii=False)}")
     settings = load_settings(config, changes)
-    expected = estimate(settings, jobs)
+    expected = estimate(settings, workers(jobs))
     if expected.long and not quiet:
         complain(expected.sentence)
     names = {
@@ -82,7 +83,9 @@ def generate(
         "report": "files and report",
     }
     with progress_bars(names, quiet) as observer:
-        result = run(settings, out, jobs=jobs, force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]])
+        result = run(
+            settings, out, jobs=workers(jobs), force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]]
+        )
     m = result.metrics
     if as_json:
         say_json(plain(m))

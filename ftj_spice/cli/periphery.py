@@ -1,6 +1,5 @@
 """`ftj-spice periphery`: read-out circuits at transistor level, listed, shown, measured, compared, begun anew."""
 
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ftj_spice.cli import macromodel
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 from ftj_spice.common.errors import SettingsError
@@ -37,7 +37,6 @@ Card = Annotated[
     str | None,
     typer.Option(help="Card of the FTJ column: packaged or a .toml file.", show_default="hzo_mfis_nominal"),
 ]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", min=0, help="ngspice processes side by side; 0 takes all cores.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no closing lines.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON on standard output.")]
 
@@ -139,7 +138,7 @@ def run(
     mc: Draws = None,
     seed: Seed = None,
     card: Card = None,
-    jobs: Jobs = 0,
+    jobs: Jobs = ALL,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run of these settings.")] = False,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see --show-settings.")] = None,
     change: Annotated[
@@ -172,7 +171,7 @@ def run(
     try:
         with progress_bars({"measure": "circuits (ngspice)", "report": "files and report"}, quiet) as observer:
             result = periphery_run(
-                out, settings=settings, jobs=jobs or os.cpu_count() or 1, resume=resume, force=force,
+                out, settings=settings, jobs=workers(jobs), resume=resume, force=force,
                 observer=observer, command=["ftj-spice", *sys.argv[1:]],
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -209,7 +208,7 @@ def compare(
     mc: Draws = None,
     seed: Seed = None,
     card: Card = None,
-    jobs: Jobs = 0,
+    jobs: Jobs = ALL,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -225,7 +224,7 @@ def compare(
     with progress_bars({"measure": "circuits (ngspice)"}, quiet) as observer:
         found = periphery_compare(
             first, second, runs=runs or (), settings=settings,
-            jobs=jobs or os.cpu_count() or 1, observer=observer,
+            jobs=workers(jobs), observer=observer,
         )  # fmt: skip
     if as_json:
         say_json(plain([one.metrics for one in found]))
@@ -248,7 +247,7 @@ def new(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the two files.")] = Path(),
     process: Processes = None,
     card: Card = None,
-    jobs: Jobs = 0,
+    jobs: Jobs = ALL,
     quiet: Quiet = False,
 ) -> None:
     """Begin a variant of your own: two files copied under a new name, then measured by their own test bench."""
@@ -257,9 +256,7 @@ def new(
 
     settings = _changed(PeripherySettings(), {"processes": process, "card": card})
     with progress_bars({"measure": "its test bench (ngspice)"}, quiet) as observer:
-        made = periphery_new(
-            name, template, out, settings=settings, jobs=jobs or os.cpu_count() or 1, observer=observer
-        )
+        made = periphery_new(name, template, out, settings=settings, jobs=workers(jobs), observer=observer)
     if not quiet:
         say(f"{made.toml}: ports, parameters, test bench, limits\n{made.template}: the circuit")
         if made.result is None:

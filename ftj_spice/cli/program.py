@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
@@ -37,7 +38,7 @@ def program(
     card: Annotated[str | None, typer.Option(help="Device card: a packaged name or a .toml file.")] = None,
     engine: Annotated[str, typer.Option(help="Who simulates: fast or ngspice.")] = "fast",
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Threads; 0 takes all.")] = 0,
+    jobs: Jobs = ALL,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see --show-settings.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -70,8 +71,8 @@ def program(
     names = {"program": f"rows ({engine})", "report": "files and report"}
     with progress_bars(names, quiet) as observer:
         study = run(
-            target, out, settings=settings, unit=unit, engine=engine, seed=seed, jobs=jobs, force=force,
-            observer=observer, command=["ftj-spice", *sys.argv[1:]],
+            target, out, settings=settings, unit=unit, engine=engine, seed=seed, jobs=workers(jobs),
+            force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]],
         )  # fmt: skip
     m = study.metrics
     if as_json:

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ftj_spice.common.errors import FtjSpiceError
 from ftj_spice.studies.observer import Observer, silent
 
 
@@ -48,6 +49,10 @@ def progress_bars(names: dict[str, str], quiet: bool) -> Iterator[Observer]:
 
     try:
         yield observe
+    except FtjSpiceError:
+        for task in bars.tasks:  # what will not be finished is not left standing above the error's sentence
+            bars.update(task.id, visible=task.finished)
+        raise
     finally:
         if tasks:
             bars.stop()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
@@ -30,7 +31,7 @@ def puf(
     card: Annotated[str | None, typer.Option(help="Device card: a packaged name or a .toml file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
     audit: Annotated[int | None, typer.Option(help="Reads that ngspice repeats; 0: none.")] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice workers of the audit side by side.")] = 1,
+    jobs: Jobs = ALL,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see --show-settings.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -60,8 +61,9 @@ def puf(
     names = {"chips": "chips", "attack": "attack", "audit": "audit (ngspice)"}
     with progress_bars(names, quiet) as observer:
         result = fingerprint(
-            out, settings=settings, jobs=jobs, force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]]
-        )
+            out, settings=settings, jobs=workers(jobs), force=force, observer=observer,
+            command=["ftj-spice", *sys.argv[1:]],
+        )  # fmt: skip
     if as_json:
         say_json(plain(result.metrics))
     elif not quiet:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import say, say_json
 from ftj_spice.cli.progress import progress_bars
 
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     directory: Annotated[Path, typer.Argument(help="A run directory that generate or vmm wrote.")],
-    jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice processes side by side.")] = 1,
+    jobs: Jobs = ALL,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars; lines only for what differs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
@@ -24,7 +25,7 @@ def replay(
     from ftj_spice.studies.replay import replay as run
 
     with progress_bars({"replay": "netlists"}, quiet) as observer:
-        results = run(directory, jobs=jobs, observer=observer)
+        results = run(directory, jobs=workers(jobs), observer=observer)
     if as_json:
         say_json([dict(vars(r), agrees=r.agrees) for r in results])
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
@@ -24,6 +25,7 @@ EPILOG = (
     "  ftj-spice sample --set sample.time_constant_spread=1 --set columns=64 -o spread      cells that differ\n\n"
     "  ftj-spice sample --calibrate -o calibrated                                calibrate an array that spreads\n\n"
     "  ftj-spice sample --calibration calibrated/calibration.npz -n 10000 -o latents      latents from that array\n\n"
+    "  ftj-spice sample --periphery integrator_sar --sweep-time 1ms:20ms:9 -o sar   read by circuits\n\n"
     "  ftj-spice sample --show-settings > map.toml; ftj-spice sample --config map.toml -o map"
 )
 
@@ -58,12 +60,16 @@ def sample(
         int | None,
         typer.Option("-n", "--samples", help="Latent vectors to draw with --calibration.", show_default="10000"),
     ] = None,
+    periphery: Annotated[
+        str | None,
+        typer.Option(help="Circuits that read the columns: NAME, PROCESS/NAME or a .json macromodel; see the docs."),
+    ] = None,
     card: Annotated[str | None, typer.Option(help="Device card: a packaged name or a .toml file.")] = None,
     audit: Annotated[
         int | None, typer.Option(help="Random points, or columns, that ngspice repeats; 0 for none.", show_default="4")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", show_default="0")] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", help="Threads, and ngspice workers of the audit.")] = 1,
+    jobs: Jobs = ALL,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML); see --show-settings.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -76,7 +82,7 @@ def sample(
     """Look at the sampling array: its law, memory, entropy, rate and energy, over voltage and time."""
     from ftj_spice.common.errors import SettingsError
 
-    shared = {"card": card, "audit": audit, "seed": seed}
+    shared = {"card": card, "audit": audit, "seed": seed, "periphery": periphery}
     swept = {"sweep_voltage": sweep_voltage, "sweep_time": sweep_time, "goal": goal}
     drawn = {"calibration": None if calibration is None else str(calibration), "samples": samples}
     if calibrate and calibration is not None:
@@ -91,7 +97,7 @@ def sample(
     if show_settings:
         say(_settings_toml(calibrate, calibration is not None))
         return
-    order = _Order(out, config, changes, jobs, force, quiet, as_json)
+    order = _Order(out, config, changes, workers(jobs), force, quiet, as_json)
     if calibrate:
         _calibrate(order)
     elif calibration is not None:

@@ -1,6 +1,5 @@
 """`ftj-spice trng`: random bits from trap noise, and tests of random bits."""
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 from ftj_spice.common.errors import SettingsError
@@ -35,7 +35,6 @@ Change = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
 ]
 ShowSettings = Annotated[bool, typer.Option("--show-settings", help="Print the settings as TOML; no run.")]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", min=0, help="Streams side by side; 0 takes all cores.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no closing lines.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the metrics as JSON on standard output.")]
@@ -73,7 +72,7 @@ def generate(
     card: Card = None,
     seed: Seed = None,
     file_format: Annotated[str, typer.Option("--format", help="packed (8 bits a byte) or ascii.")] = "packed",
-    jobs: Jobs = 0,
+    jobs: Jobs = ALL,
     config: Config = None,
     change: Change = None,
     show_settings: ShowSettings = False,
@@ -95,7 +94,7 @@ def generate(
         result = trng_generate(
             out, bits=_whole(bits, "--bits"), streams=_whole(streams, "--streams"),
             restarts=None if restarts is None else _matrix(restarts), settings=settings, file_format=file_format,
-            jobs=_workers(jobs), force=force, observer=observer,
+            jobs=workers(jobs), force=force, observer=observer,
         )  # fmt: skip
     _tell(result, quiet, as_json)
 
@@ -122,7 +121,7 @@ def test(
     stream_bits: Annotated[str | None, typer.Option(help="Bits of a stream, such as 1e6.")] = None,
     entropy: Annotated[float | None, typer.Option(help="Claimed min-entropy per bit, for the health tests.")] = None,
     restarts: Annotated[Path | None, typer.Option(help="Bits after each of many power-ups, a stream for each.")] = None,
-    jobs: Jobs = 0,
+    jobs: Jobs = ALL,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A length of an SP 800-22 test, such as block_length=20000."),
@@ -141,7 +140,7 @@ def test(
             parameters=load_parameters(change or ()), file_format=file_format,
             streams=None if streams is None else _whole(streams, "--streams"),
             stream_bits=None if stream_bits is None else _whole(stream_bits, "--stream-bits"), entropy=entropy,
-            restarts=restarts, jobs=_workers(jobs), force=force, observer=observer,
+            restarts=restarts, jobs=workers(jobs), force=force, observer=observer,
             command=["ftj-spice", *sys.argv[1:]],
         )  # fmt: skip
     _tell(result, quiet, as_json, *_next(out))
@@ -167,7 +166,7 @@ def digitisers(
     voltage: Voltage = None,
     card: Card = None,
     seed: Seed = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="ngspice workers; 0 takes all cores.")] = 0,
+    jobs: Jobs = ALL,
     config: Config = None,
     change: Change = None,
     show_settings: ShowSettings = False,
@@ -185,7 +184,7 @@ def digitisers(
     settings = _settings(config, change, interval_relaxations=interval, voltage=voltage, card=card, seed=seed)
     with progress_bars({"digitisers": "digitisers (ngspice)"}, quiet) as observer:
         result = trng_digitisers(
-            out, settings=settings, digitisers=_names(digitisers or ""), jobs=_workers(jobs), force=force,
+            out, settings=settings, digitisers=_names(digitisers or ""), jobs=workers(jobs), force=force,
             observer=observer, command=["ftj-spice", *sys.argv[1:]],
             **{name: _whole(text, f"--{name.replace('_', '-')}") for name, text in more.items() if text is not None},
         )  # fmt: skip
@@ -253,7 +252,7 @@ def entropy(
     voltage: Voltage = None,
     card: Card = None,
     seed: Seed = None,
-    jobs: Jobs = 0,
+    jobs: Jobs = ALL,
     config: Config = None,
     change: Change = None,
     show_settings: ShowSettings = False,
@@ -276,7 +275,7 @@ def entropy(
         more["bits"] = _whole(bits, "--bits")
     with progress_bars({"points": "points"}, quiet) as observer:
         result = trng_entropy(
-            out, settings=_settings(config, change, voltage=voltage, card=card, seed=seed), jobs=_workers(jobs),
+            out, settings=_settings(config, change, voltage=voltage, card=card, seed=seed), jobs=workers(jobs),
             force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]], **more,
         )  # fmt: skip
     _tell(result, quiet, as_json, *_next(out))
@@ -323,10 +322,6 @@ def _tell(result: Any, quiet: bool, as_json: bool, *more: str) -> None:
 
 def _next(out: Path | None) -> tuple[str, ...]:
     return () if out is None else (f"open {out / 'report.html'}",)
-
-
-def _workers(jobs: int) -> int:
-    return jobs or os.cpu_count() or 1
 
 
 def _names(text: str) -> tuple[str, ...]:

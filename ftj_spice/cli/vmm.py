@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ftj_spice.cli.jobs import ALL, Jobs, workers
 from ftj_spice.cli.output import complain, say, say_json
 from ftj_spice.cli.progress import progress_bars
 
@@ -47,7 +48,7 @@ def vmm(
     ] = None,
     budget: Annotated[bool, typer.Option(help="Make the error budget.")] = True,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", show_default="0")] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", help="ngspice workers side by side.")] = 1,
+    jobs: Jobs = ALL,
     periphery: Annotated[
         str | None,
         typer.Option(help="Circuits that read the columns: NAME, PROCESS/NAME or a .json macromodel; see the docs."),
@@ -70,7 +71,10 @@ def vmm(
     if periphery is not None:
         changes.append(f"periphery={json.dumps(periphery, ensure_ascii=False)}")
     settings = load_settings(config, changes)
-    names = {"product": f"product ({settings.engine.read})", "budget": "error budget", "audit": "audit (ngspice)"}
+    names = {
+        "macromodel": "product by macromodel", "product": f"product ({settings.engine.read})",
+        "budget": "error budget", "audit": "audit (ngspice)",
+    }  # fmt: skip
 
     def notice(expected: "Expected") -> None:
         if expected.long and not quiet:
@@ -78,8 +82,8 @@ def vmm(
 
     with progress_bars(names, quiet) as observer:
         result = run(
-            weights, inputs, out, bias=bias, settings=settings, vectors=vectors, budget=budget, jobs=jobs, force=force,
-            observer=observer, command=["ftj-spice", *sys.argv[1:]], notice=notice,
+            weights, inputs, out, bias=bias, settings=settings, vectors=vectors, budget=budget, jobs=workers(jobs),
+            force=force, observer=observer, command=["ftj-spice", *sys.argv[1:]], notice=notice,
         )  # fmt: skip
     if as_json:
         say_json(plain(result.metrics))
@@ -94,6 +98,11 @@ def vmm(
             lines.append(f"audit: {result.audit.sentence}")
         elif settings.engine.read == "ngspice":
             lines.append("no audit: ngspice itself read the arrays, and nothing needs one")
+        if (both := result.metrics.get("transistors")) is not None:
+            lines.append(
+                f"read through transistors; the macromodel differs by {both['rms_difference']:.3g} rms"
+                + (", and the error budget is its own" if result.budget is not None else "")
+            )
         check = f"; check with: ftj-spice replay {shlex.quote(str(out))}" if result.netlists else ""
         say("\n".join([*lines, f"open {out / 'report.html'}{check}"]))
     if result.audit is not None and not result.passes:

@@ -43,6 +43,9 @@ class Strict(BaseModel):
         Raises:
             SettingsError: A key is unknown or a value does not fit; the sentence names the key and what would be right.
         """
+        given = [name for name in _inner(cls) if name in data]
+        if given:
+            raise SettingsError(f"{where}: unknown setting '{given[0]}'{_nearest((given[0],), cls)}")
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -69,6 +72,11 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     return text + (f" (and {rest} more problem{'s' * (rest > 1)})" if rest else "")
 
 
+def _inner(model: type[BaseModel]) -> list[str]:
+    """Returns the fields that loaders fill in, which are no settings: those that are left out of what is stored."""
+    return [name for name, field in model.model_fields.items() if field.exclude]
+
+
 def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """Returns `, did you mean '...'?` for an unknown key, or the list of valid keys where none is near."""
     current: Any = model
@@ -83,7 +91,7 @@ def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
         current = field.annotation
     if not (isinstance(current, type) and issubclass(current, BaseModel)):
         return ""
-    names = list(current.model_fields)
+    names = [name for name in current.model_fields if name not in _inner(current)]
     near = difflib.get_close_matches(str(location[-1]), names, n=1)
     prefix = "".join(f"{part}." for part in location[:-1])
     return f", did you mean '{prefix}{near[0]}'?" if near else f"; known here: {', '.join(names)}"

@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import replace_file
+from ftj_spice.common.files import read_regular, replace_file
+from ftj_spice.common.packaged import LARGEST_FILE, Packaged
 from ftj_spice.common.settings import Strict, describe
 from ftj_spice.device.conduction import ConductionLaw, LinearLaw, SinhLaw
 from ftj_spice.device.electrostatics import Electrostatics
@@ -38,6 +39,7 @@ from ftj_spice.device.parameters import (
 if TYPE_CHECKING:
     from ftj_spice.device.physical import PhysicalLaw
 
+PACKAGED = Packaged("device card", lambda: [resources.models() / "cards"])
 _STEEPEST = 150.0  # largest voltage over V0 of the sinh law
 _HEAD = ("name", "description", "extends")
 _ENTRY = ("value", "unit", "kind", "source", "interval")
@@ -155,7 +157,7 @@ class Card(Geometry, Conduction, Polarization, Bias, Noise, Reliability, Variabi
 
 def available_cards() -> list[str]:
     """Returns the names of the packaged cards."""
-    return sorted(path.stem for path in (resources.models() / "cards").glob("*.toml"))
+    return PACKAGED.names()
 
 
 def load_card(card: "str | Path | Card") -> Card:
@@ -166,15 +168,9 @@ def load_card(card: "str | Path | Card") -> Card:
     """
     if isinstance(card, Card):
         return card
-    path = Path(card)
-    if path.suffix != ".toml":
-        if str(card) not in available_cards():
-            near = difflib.get_close_matches(str(card), available_cards(), n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(available_cards())}; or a .toml file"
-            raise SettingsError(f"no device card named {str(card)!r}; {hint}")
-        path = resources.models() / "cards" / f"{card}.toml"
+    path, _ = PACKAGED.find(card)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, LARGEST_FILE).decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"can't read the device card {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

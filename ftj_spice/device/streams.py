@@ -34,3 +34,10 @@ def exponential(words, stream):  # pragma: no cover - compiled
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
     return -np.log((np.float64(z >> np.uint64(11)) + 0.5) * (1.0 / 9007199254740992.0))
+
+
+@numba.njit(cache=CACHE, inline="always")
+def normal(words, stream):  # pragma: no cover - compiled
+    """A standard normal draw (Box and Muller, Ann. Math. Stat. 29, 610 (1958))."""
+    radius = np.sqrt(2.0 * exponential(words, stream))
+    return radius * np.cos(2.0 * np.pi * np.exp(-exponential(words, stream)))

@@ -5,10 +5,8 @@ their clocks switch within a read, and which input its top code stands for. One 
 a read's begin.
 """
 
-import difflib
-import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +14,12 @@ from pydantic import Field, model_validator
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import read_regular, reason
+from ftj_spice.common.packaged import Packaged, read_toml
 from ftj_spice.common.quantities import Amperes, Farads, Seconds, Volts, in_unit
 from ftj_spice.common.settings import Strict
 from ftj_spice.netlist.catalogue.variant import Identifier, Variant, load_variant
 
-LARGEST_FILE = 2**18
+PACKAGED = Packaged("read-out chain", lambda: [resources.netlists() / "periphery" / "chains"])
 
 
 class Clock(Strict):
@@ -83,10 +81,44 @@ class Convert(Block):
 
     input: Identifier
     """Port that takes the sense block's output."""
-    bits: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)]
-    """Ports of the code, most significant first."""
+    bits: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=255)]
+    """Ports of the code: most significant first, or a thermometer's in any order."""
     bits_at: Annotated[Seconds, Field(gt=0)]
     """When they count."""
+    code: Literal["binary", "thermometer"] = "binary"
+    """What the ports say: a thermometer's code is the number of ports that are high."""
+    load: Annotated[Farads, Field(gt=0)] = 5e-15
+    """Capacitance on each port of the code: a bare latch decides otherwise than one with a gate behind."""
+    falls: bool = False
+    """Whether the sense block's output falls as the current grows: codes then count down from the top."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        count = len(self.bits)
+        if self.code == "binary" and count > 16:
+            raise ValueError(f"a binary code has 16 ports at most, not {count}")
+        if self.code == "thermometer" and (count < 3 or count & (count + 1)):
+            raise ValueError(f"a thermometer of whole bits has 3, 7, 15 ... ports, not {count}")
+        return self
+
+    @property
+    def resolution(self) -> int:
+        """Bits of a code."""
+        return len(self.bits) if self.code == "binary" else (len(self.bits) + 1).bit_length() - 1
+
+    def codes(self, high: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Returns the codes of ports that are high or not.
+
+        Args:
+            high: Shape `(ports, ...)`.
+
+        Returns:
+            Codes, shape `(...)`.
+        """
+        ports = len(self.bits)
+        weights = 2 ** np.arange(ports - 1, -1, -1) if self.code == "binary" else np.ones(ports, np.int64)
+        codes = np.tensordot(weights, high.astype(np.int64), 1)
+        return 2**self.resolution - 1 - codes if self.falls else codes
 
 
 class IdealConvert(Strict):
@@ -168,7 +200,7 @@ class Chain(Strict):
         if self.ideal is not None:
             return self.ideal.bits
         assert self.convert is not None
-        return len(self.convert.bits)
+        return self.convert.resolution
 
     @property
     def top(self) -> int:
@@ -238,7 +270,7 @@ class Chain(Strict):
 
 def available_chains() -> list[str]:
     """Returns the names of the packaged chains."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return PACKAGED.names()
 
 
 def load_chain(chain: str | Path) -> Chain:
@@ -250,24 +282,5 @@ def load_chain(chain: str | Path) -> Chain:
     Raises:
         SettingsError: No such chain, an unreadable or malformed file, or one that does not fit the model.
     """
-    path, ours = Path(chain), False
-    if path.suffix != ".toml":
-        known = available_chains()
-        if str(chain) not in known:
-            near = difflib.get_close_matches(str(chain), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}; or a .toml file"
-            raise SettingsError(f"no read-out chain named {str(chain)[:60]!r}; {hint}")
-        path, ours = _folder() / f"{chain}.toml", True
-    try:
-        data = tomllib.loads(read_regular(path, LARGEST_FILE).decode())
-    except OSError as error:
-        raise SettingsError(f"can't read {path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    return Chain.parse(data, str(path)).model_copy(update={"folder": path.parent, "ours": ours})
-
-
-def _folder() -> Path:
-    return resources.netlists() / "periphery" / "chains"
+    path, ours = PACKAGED.find(chain)
+    return Chain.parse(read_toml(path), str(path)).model_copy(update={"folder": path.parent, "ours": ours})

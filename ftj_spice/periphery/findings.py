@@ -14,11 +14,13 @@ class Findings:
         wanted: Names of the figures that are asked for.
         figures: Values in SI units.
         failures: Why a figure can't be had, in one sentence.
+        survives: Errors that cost a figure; any other ends the measurement.
     """
 
     wanted: frozenset[str]
     figures: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    survives: tuple[type[FtjSpiceError], ...] = (FtjSpiceError,)
 
     def asks(self, names: Collection[str]) -> bool:
         """Whether one of the figures is wanted."""
@@ -36,7 +38,7 @@ class Findings:
         asked = self.wanted.intersection(names)
         try:
             found = measure()
-        except FtjSpiceError as error:
+        except self.survives as error:
             self.failures |= dict.fromkeys(sorted(asked), str(error))
             return
         self.figures |= {name: value for name, value in found.items() if name in asked or name.startswith("energy_")}

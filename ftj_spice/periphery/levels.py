@@ -18,10 +18,10 @@ from ftj_spice.engines.protocol import Result, Transient
 from ftj_spice.netlist.wiring import cell_values
 from ftj_spice.periphery.column import Column
 from ftj_spice.periphery.figures import MeasurementError
-from ftj_spice.periphery.power import bias_energy, bias_power
+from ftj_spice.periphery.power import bias_power, supplied
 from ftj_spice.periphery.rig import Netlist, Rig
 from ftj_spice.periphery.stimulus import steps
-from ftj_spice.periphery.waveform import charge, mean_over, settling_time, value_at
+from ftj_spice.periphery.waveform import mean_over, settling_time, value_at
 
 FloatArray = NDArray[np.float64]
 
@@ -179,11 +179,7 @@ class Steps:
         """Returns the energy of a full-scale read up to its settling, from each supply and bias current."""
         begin, took = 3 * self.stand.settings.window, self.settling(3)
         result = self.levels.result
-        found = {
-            f"energy_{port}": -volts * charge(result["time"], result[f"i(v{port})"], begin, begin + took)
-            for port, volts in self.stand.rig.supplies.items()
-        } | bias_energy(self.stand.rig, took)
-        return {"energy": sum(found.values()), **found}
+        return supplied(self.stand.rig, result["time"], result.vectors, begin, begin + took)
 
     def static_power(self) -> float:
         """Returns the power without a current."""

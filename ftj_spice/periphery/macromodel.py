@@ -11,10 +11,11 @@ design and taken out of the result; the virtual ground's mean error is not, sinc
 Stored as JSON: plain numbers only, strictly read.
 """
 
+import difflib
 import json
-from collections.abc import Iterable
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,143 +23,42 @@ from pydantic import Field, model_validator
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import read_regular, reason
+from ftj_spice.common.files import replace_file, writing
+from ftj_spice.common.packaged import read_json
 from ftj_spice.common.settings import Strict
 from ftj_spice.netlist.catalogue.variant import Identifier
+from ftj_spice.periphery.parts import (
+    ConvertModel,
+    DecideModel,
+    DriveModel,
+    FitError,
+    Identity,
+    NotNegative,
+    Positive,
+    SenseModel,
+)
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Energies = dict[Identifier, float]
+__all__ = [
+    "ConvertModel",
+    "DecideModel",
+    "DriveModel",
+    "FitError",
+    "Identity",
+    "Macromodel",
+    "SenseModel",
+    "available_macromodels",
+    "chain_transitions",
+    "load_macromodel",
+    "macromodel_path",
+    "store_macromodel",
+]
+
 LARGEST_FILE = 2**22
 DEFAULT_PROCESS = "generic"
 """Process of a name that gives none."""
 LEAST_GAIN_SCALE = 0.25
 """A front end that does not integrate gets at most four times its gain for smaller currents: resistors and ratios of
 mirrors can't be made as large as one likes, as times can."""
-
-
-class SenseModel(Strict):
-    """From a column's current to a voltage, referred to the input."""
-
-    integrates: bool
-    """Whether it collects charge: its range in A then falls as its time grows."""
-    time: Positive
-    """Of one read in s: integration window and reset, or settling."""
-    gain: float = 1.0
-    """Volts per ampere at that time; for information, the range is what counts."""
-    gain_sigma: NotNegative = 0.0
-    """Relative spread of the gain from circuit to circuit."""
-    offset: float = 0.0
-    """Mean offset in A: the same in all circuits, taken out by design."""
-    offset_sigma: NotNegative = 0.0
-    """Spread of the offset in A."""
-    ground: float = 0.0
-    """Mean error of the bit line's voltage in V."""
-    ground_sigma: NotNegative = 0.0
-    """Its spread in V."""
-    noise: NotNegative = 0.0
-    """Input-referred noise of one read in A, rms."""
-    noise_source: str = "none"
-    """Where the noise comes from: a noise analysis, transients, or an estimate."""
-    low: float = 0.0
-    """Smallest current of the range in A."""
-    high: Positive
-    """Largest current of the range in A."""
-    deviation: tuple[float, ...] = ()
-    """Static curve less its straight line, in parts of the range, at points evenly spaced over it; none: straight."""
-    energy: Energies = Field(default_factory=dict)
-    """J per read at that time, by supply."""
-    static_power: NotNegative = 0.0
-    """W that a longer read costs."""
-
-    @model_validator(mode="after")
-    def _ranged(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"'low' must lie below 'high' ({self.high:g} A), got {self.low:g}")
-        if len(self.deviation) == 1:
-            raise ValueError("'deviation' needs at least two points, or none")
-        if self.deviation:
-            grid = np.linspace(0.0, 1.0, len(self.deviation))
-            if np.any(np.diff(grid + np.array(self.deviation)) <= 0):
-                raise ValueError("'deviation' bends the static curve back: it must rise everywhere")
-        return self
-
-    @property
-    def span(self) -> float:
-        """Width of the range in A."""
-        return self.high - self.low
-
-
-class ConvertModel(Strict):
-    """From a voltage to a code."""
-
-    bits: Annotated[int, Field(ge=2, le=12)]
-    """Resolution."""
-    inl: tuple[float, ...] = ()
-    """Deviation of each transition from its place in steps, from the lowest; none: straight."""
-    gain_sigma: NotNegative = 0.0
-    """Relative spread of the gain."""
-    offset_sigma: NotNegative = 0.0
-    """Spread of the offset in steps."""
-    noise: NotNegative = 0.0
-    """Noise at its input in steps, rms."""
-    time: NotNegative = 0.0
-    """Of one conversion in s."""
-    energy: Energies = Field(default_factory=dict)
-    """J per conversion, by supply."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if self.inl and len(self.inl) != 2**self.bits - 1:
-            raise ValueError(f"'inl' must have one entry per transition, {2**self.bits - 1}, not {len(self.inl)}")
-        return self
-
-    @property
-    def transitions(self) -> NDArray[np.float64]:
-        """Input at which each code gives way to the next, in steps from code 0; a missing code's lie together."""
-        places = np.arange(2**self.bits - 1) + 0.5 + (np.array(self.inl) if self.inl else 0.0)
-        return np.maximum.accumulate(places)
-
-
-class DecideModel(Strict):
-    """From a voltage to a bit."""
-
-    offset_sigma: NotNegative = 0.0
-    """Spread of the offset in V."""
-    noise: NotNegative = 0.0
-    """Input noise in V, rms."""
-    hysteresis: NotNegative = 0.0
-    """Distance of the trip points in V."""
-    lag: NotNegative = 0.0
-    """From the crossing, or the clock, to the decision, in s."""
-    energy: Energies = Field(default_factory=dict)
-    """J per decision, by supply."""
-
-
-class DriveModel(Strict):
-    """A row driver: what raising a row takes."""
-
-    variant: Identifier
-    """Its circuit."""
-    load: NotNegative
-    """Capacitance of the row that it was measured with in F."""
-    energy: Energies
-    """J per pulse, by supply."""
-
-
-class FitError(Strict):
-    """How far the macromodel is from transients that it was not fitted to."""
-
-    largest: NotNegative
-    """Largest deviation."""
-    rms: NotNegative
-    """Root mean square."""
-    unit: Literal["LSB", "range"]
-    """What 1 stands for: a step of the converter, or the whole range."""
-    compared: Annotated[int, Field(ge=0)]
-    """How many values."""
-    against: str
-    """What it was compared with."""
 
 
 class Macromodel(Strict):
@@ -194,6 +94,8 @@ class Macromodel(Strict):
     """Monte Carlo draws that the spreads come from."""
     fit: FitError | None = None
     """Error of the macromodel; none: not made from transients."""
+    identity: Identity | None = None
+    """Transistors that it was made from; none: unknown, or several that were not simulated together."""
     notes: tuple[str, ...] = ()
     """What is ideal in it, what could not be measured."""
 
@@ -210,8 +112,9 @@ class Macromodel(Strict):
 
     @property
     def time(self) -> float:
-        """Of one read and conversion in s."""
-        return (self.sense.time if self.sense else 0.0) + (self.convert.time if self.convert else 0.0)
+        """Of one read and conversion or decision in s."""
+        decision = (self.decide.time or self.decide.lag) if self.decide else 0.0
+        return (self.sense.time if self.sense else 0.0) + (self.convert.time if self.convert else 0.0) + decision
 
     def text(self) -> str:
         """Returns it as JSON."""
@@ -270,10 +173,9 @@ def macromodel_path(name: str | Path) -> Path:
     known = available_macromodels()
     full = str(name) if "/" in str(name) else f"{DEFAULT_PROCESS}/{name}"
     if full not in known:
-        raise SettingsError(
-            f"no macromodel of a periphery named {str(name)[:60]!r}; known: {', '.join(known) or 'none'}; or a .json "
-            "file"
-        )
+        near = difflib.get_close_matches(full, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}; or a .json file"
+        raise SettingsError(f"no macromodel of a periphery named {str(name)[:60]!r}; {hint}")
     return resources.models() / "periphery" / f"{full}.json"
 
 
@@ -287,25 +189,25 @@ def load_macromodel(name: str | Path) -> Macromodel:
         SettingsError: No such macromodel, an unreadable or malformed file, or numbers that are not finite.
     """
     path = macromodel_path(name)
-    try:
-        data = json.loads(read_regular(path, LARGEST_FILE).decode(), parse_constant=_refuse, object_pairs_hook=_once)
-    except OSError as error:
-        raise SettingsError(f"can't read the macromodel {path}: {reason(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid JSON: {error}") from None
+    data = read_json(path, "the macromodel ", LARGEST_FILE)
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: a macromodel is a JSON object, not {type(data).__name__}")
-    return Macromodel.parse(data, str(path))
+    model = Macromodel.parse(data, str(path))
+    if model.identity is None:
+        return model
+    return model.model_copy(update={"identity": model.identity.moved(lambda file: path.parent / file)})
 
 
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number that JSON knows")
+def store_macromodel(model: Macromodel, path: Path) -> None:
+    """Writes a macromodel to a .json file, the folders above it where they are missing.
 
-
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in data:
-            raise ValueError(f"'{key}' stands twice")
-        data[key] = value
-    return data
+    Raises:
+        OutputError: It can't be written.
+    """
+    if model.identity is not None:
+        beside = path.resolve().parent
+        own = model.identity.moved(lambda file: Path(os.path.relpath(file.resolve(), beside)))
+        model = model.model_copy(update={"identity": own})
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, model.text().encode())

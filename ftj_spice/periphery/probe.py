@@ -1,14 +1,20 @@
 """Looks into a transistor of a circuit under test: ngspice's name of the device inside the process's subcircuit."""
 
 import re
+from collections.abc import Sequence
 
 from ftj_spice.netlist.process.process import Process
 from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.rig import Netlist
 
 
+def transconductance(path: Sequence[str]) -> str:
+    """Returns the vector of a transistor's transconductance, by the parts of its name."""
+    return f"@{'.'.join(path)}[gm]"
+
+
 def device_path(netlist: Netlist, process: Process, name: str) -> list[str]:
-    """Returns the parts of ngspice's name of a transistor; joined by dots after `@`, they take `[gm]` behind them.
+    """Returns the parts of ngspice's name of a transistor.
 
     Args:
         netlist: A rendered bench, its circuit under test named `dut`.

@@ -8,6 +8,7 @@ result is dropped: so every read meets what the one before has left behind, and 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from ftj_spice.netlist.circuit import Cells
 from ftj_spice.netlist.render import render
 from ftj_spice.netlist.wiring import cell_values
 from ftj_spice.periphery.chain import Chain
+from ftj_spice.periphery.conversion import check_codes, done_node
+from ftj_spice.periphery.power import driven, given
 from ftj_spice.periphery.rig import Condition
 from ftj_spice.periphery.stimulus import pulses, steps
 from ftj_spice.periphery.waveform import Waveforms, charge, value_at
@@ -43,9 +46,10 @@ class ColumnReads:
         outputs: Output of the sense block when the chain says it counts, in V, shape `(batch, columns)`.
         codes: Codes, shape `(batch, columns)`.
         ground: Bit line minus the intended virtual ground at that moment, in V, shape `(batch, columns)`.
-        energies: Energy of each read in J, shape `(batch, columns)`, by what gives it: `array` (the rows' sources),
-            `clocks` (theirs), and `BLOCK_PORT` for every supply and bias. What flows back is lost, so that each
-            counts only what it gives; bias currents count as taken from the core supply.
+        energies: Energy of each read in J, shape `(batch, columns)`: `array`, what the cells turn into heat (their
+            voltage times their current); `sense_column`, what the same current brings to the front end at its virtual
+            ground; `clocks`, what their drivers take (`power.driven`); and `BLOCK_PORT` for every supply and bias
+            (`power.given`; bias currents count as taken from the core supply).
         areas: Area of each block in m^2.
         operation: Waveforms of the first read of the first column.
         netlist: Its netlist.
@@ -99,7 +103,7 @@ def read_columns(
     Raises:
         DataError: Shapes don't fit, or a value is not finite or negative.
         SettingsError: The chain's blocks don't fit it.
-        EngineError: A netlist does not load or converge.
+        EngineError: A netlist does not load or converge; `ConversionError`: a converter gave no code.
     """
     g, v = np.asarray(conductance, float), np.asarray(voltages, float)
     if g.ndim != 2 or g.size == 0:
@@ -148,10 +152,12 @@ def _read(
 ) -> _Part:
     """Runs one transient; the first read only stands before the others."""
     reads, rows = voltages.shape
-    blocks, areas, text = _blocks(chain, condition, column, reads)
+    blocks, areas, text = chain_blocks(chain, condition, column, reads)
     levels = {f"{b['kind']}_{port}": volts for b in blocks for port, volts in b["voltages"].items()}
     clocks = {f"{b['kind']}_{port}": points for b in blocks for port, points in b["clocks"].items()}
     bits = [] if chain.convert is None else [f"convert_{port}" for port in chain.convert.bits]
+    done = done_node(chain)
+    watched = [*bits, *([] if done is None else [done])]
     row_steps = [
         steps(chain.virtual_ground + voltages[:, i], chain.period, 5.0 * chain.clock_edge, chain.row_edge)
         for i in range(rows)
@@ -166,12 +172,14 @@ def _read(
         cells=cell_values(Cells.of(card, conductance[:, np.newaxis])),
         wire=chain.wire,
         blocks=blocks,
-        saved=[*bits, *clocks],
+        bits=bits,
+        load=0.0 if chain.convert is None else chain.convert.load,
+        saved=[*watched, *clocks],
         sources=[*levels, *clocks],
     )
     title, _, rest = bench.partition("\n")
     netlist = f"{title}\n.temp {condition.temperature - 273.15:.6g}\n{text}{rest}"
-    vectors = ["time", "v(bl)", "v(out)", *(f"v({name})" for name in [*bits, *clocks])]
+    vectors = ["time", "v(bl)", "v(out)", *(f"v({name})" for name in [*watched, *clocks])]
     vectors += [f"i(v{name})" for name in [*levels, *clocks]] + [f"i(vrow{i})" for i in range(rows)]
     session = open_session(netlist)
     try:
@@ -182,17 +190,19 @@ def _read(
     time = result["time"]
     outputs = value_at(time, result["v(out)"], begins + chain.sense.output_at)
     ground = value_at(time, result["v(bl)"], begins + chain.sense.output_at) - chain.virtual_ground
-    high = condition.process.supplies["core"] * condition.supply
-    codes = _codes(chain, result, begins, outputs, high)
+    high = condition.core
+    codes = chain_codes(chain, result, begins, outputs, high)
+    if chain.convert is not None:
+        check_codes(chain, result.vectors, begins, outputs, codes, high, f"chain '{chain.name}', column {column}")
     biases = {f"{b['kind']}_{port}": high * abs(amperes) for b in blocks for port, amperes in b["currents"].items()}
     energies = _energies(result, begins, chain.period, levels, biases, clocks, row_steps)
     return _Part(outputs, codes, ground, energies, areas, _operation(chain, result, levels, clocks), netlist)
 
 
-def _blocks(
+def chain_blocks(
     chain: Chain, condition: Condition, column: int, reads: int
 ) -> tuple[list[dict[str, Any]], dict[str, float], str]:
-    """Returns the blocks for the template, their areas, and the text of models and subcircuits."""
+    """Returns a column's blocks as the template takes them, their areas in m^2, and models with subcircuits as text."""
     deck = Deck(condition.process, condition.corner, condition.mismatch)
     blocks, areas, before = [], {}, 0.0
     for kind, block in chain.blocks.items():
@@ -203,7 +213,7 @@ def _blocks(
             port: condition.process.supplies[level] * condition.supply for port, level in variant.supplies.items()
         }
         biases = {port: variant.bias(port) for port in variant.biases}
-        high = max(supplies.values(), default=condition.process.supplies["core"] * condition.supply)
+        high = max(supplies.values(), default=condition.core)
         clocks = {
             port: pulses(
                 c.begin, c.end, c.count, c.every or 0.0, reads, chain.period, high, chain.clock_edge
@@ -223,15 +233,16 @@ def _blocks(
     return blocks, areas, deck.text()
 
 
-def _codes(chain: Chain, result: Result, begins: FloatArray, outputs: FloatArray, high: float) -> NDArray[np.int64]:
+def chain_codes(
+    chain: Chain, result: Result, begins: FloatArray, outputs: FloatArray, high: float
+) -> NDArray[np.int64]:
+    """Returns the codes of reads that begin at these times; `high` is the logic's supply in V."""
     if chain.ideal is not None:
         return chain.ideal.codes(outputs)
     assert chain.convert is not None
-    codes = np.zeros(len(begins), np.int64)
-    for port in chain.convert.bits:
-        level = value_at(result["time"], result[f"v(convert_{port})"], begins + chain.convert.bits_at)
-        codes = 2 * codes + (np.asarray(level) > 0.5 * high)
-    return codes
+    moments = begins + chain.convert.bits_at
+    levels = [value_at(result["time"], result[f"v(convert_{port})"], moments) for port in chain.convert.bits]
+    return chain.convert.codes(np.array(levels) > 0.5 * high)
 
 
 def _energies(
@@ -246,18 +257,22 @@ def _energies(
     """Returns the energies of the reads; `levels` in V of each source, `biases` in W of each bias current."""
     time = result["time"]
 
-    def given(power: FloatArray) -> FloatArray:
-        positive = np.maximum(power, 0.0)
-        return np.array([charge(time, positive, begin, begin + period) for begin in begins])
+    def each(take: Callable[[float, float], float]) -> FloatArray:
+        return np.array([take(begin, begin + period) for begin in begins])
 
-    found = {name: given(-volts * result[f"i(v{name})"]) for name, volts in levels.items()}
-    found |= {name: np.full(len(begins), watts * period) for name, watts in biases.items()}
-    pulsed = sum((np.maximum(-result[f"v({name})"] * result[f"i(v{name})"], 0.0) for name in clocks), 0.0 * time)
-    rows = np.zeros_like(time)
+    found = {name: each(partial(given, time, result[f"i(v{name})"], volts)) for name, volts in levels.items()} | {
+        name: np.full(len(begins), watts * period) for name, watts in biases.items()
+    }
+    pulsed = np.zeros(len(begins))
+    for name, points in clocks.items():
+        pulsed += each(partial(driven, time, result[f"i(v{name})"], max(volts for _, volts in points)))
+    heat, through = np.zeros_like(time), np.zeros_like(time)
     for i, points in enumerate(row_steps):
         moments, volts = np.array(points).T
-        rows += np.maximum(-np.interp(time, moments, volts) * result[f"i(vrow{i})"], 0.0)
-    return {"array": given(rows), "clocks": given(pulsed)} | found
+        heat -= (np.interp(time, moments, volts) - result["v(bl)"]) * result[f"i(vrow{i})"]
+        through -= result[f"i(vrow{i})"]
+    array, column = (each(partial(charge, time, power)) for power in (heat, result["v(bl)"] * through))
+    return {"array": array, "clocks": pulsed, "sense_column": np.maximum(column, 0.0)} | found
 
 
 def _operation(chain: Chain, result: Result, levels: dict[str, float], clocks: dict[str, Any]) -> Waveforms:

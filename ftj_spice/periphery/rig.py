@@ -35,6 +35,11 @@ class Condition:
     supply: float = 1.0
     mismatch: tuple[int, int] | None = None
 
+    @property
+    def core(self) -> float:
+        """Core supply in V: the high level of clocks, controls and logic."""
+        return self.process.supplies["core"] * self.supply
+
 
 @dataclass(frozen=True)
 class Netlist:

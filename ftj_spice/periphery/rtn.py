@@ -108,7 +108,7 @@ class Channel:
             averaging: Time constant of the running mean in s.
         """
         condition = self.condition
-        supply = condition.process.supplies["core"] * condition.supply
+        supply = condition.core
         deck = Deck(condition.process, condition.corner, condition.mismatch)
         wiring = [self._block(deck, "sense", self.sense, {"bl": "bl", "out": "out"})]
         for number, block in enumerate(self.decide):
@@ -198,7 +198,7 @@ def record(channel: Channel, dwell: float, dwells: int, seed: int, engine: Ngspi
     true_edges = edges[:-1]
     with engine.open(channel.netlist(true_edges, edge, 50.0 * dwell)) as session:
         result = session.run(Transient(edge, stop, dwell / _STEPS), _vectors(channel))
-    half = 0.5 * channel.condition.process.supplies["core"] * channel.condition.supply
+    half = 0.5 * channel.condition.core
     shares, errors, missed, false = {}, {}, {}, {}
     for number, block in enumerate(channel.decide):
         time, signal = result["time"], result[f"v(decision{number})"]
@@ -228,7 +228,7 @@ def delays(channel: Channel, rest: float, engine: NgspiceEngine) -> dict[str, fl
     edges = rest * np.array([1.0, 2.0, 3.0, 4.0])
     with engine.open(channel.netlist(edges, edge, 50.0 * rest)) as session:
         result = session.run(Transient(edge, 5.0 * rest, rest / 300.0), _vectors(channel))
-    half = 0.5 * channel.condition.process.supplies["core"] * channel.condition.supply
+    half = 0.5 * channel.condition.core
     found = {}
     for number, block in enumerate(channel.decide):
         name, signal = block.variant.name, result[f"v(decision{number})"]

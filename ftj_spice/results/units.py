@@ -13,7 +13,7 @@ PREFIXES = {
 }  # fmt: skip
 """SI prefixes by power of ten."""
 
-_BARE = frozenset({"", "1", "%", "dB", "°", "°C", "ppm", "bit", "bits"})
+_BARE = frozenset({"", "1", "%", "dB", "°", "°C", "ppm", "bit", "bits", "LSB"})
 
 
 @dataclass(frozen=True)

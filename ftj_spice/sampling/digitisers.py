@@ -122,7 +122,7 @@ class IntegratorReadout:
         bits = circuits.bits if circuits is not None and circuits.bits else settings.adc_bits
         return cls(
             moments=moments,
-            reference=moments.mean if circuits is None else _trimmed(settings, array, circuits, moments, reach),
+            reference=moments.mean if circuits is None else _trimmed(settings, array, circuits, moments, reach, bits),
             capacitance=settings.integration_capacitance or float(np.max(reach)) * window / FULL_SCALE,
             lsb=2.0 * reach / 2**bits,
             adc_bits=bits,
@@ -175,11 +175,7 @@ class IntegratorReadout:
         half = 2 ** (self.adc_bits - 1)
         signal = values - self.reference
         if self.circuits is not None:
-            full = 2 * half * self.lsb
-            parts = self.circuits.outputs(signal / full)
-            if self.circuits.bits:
-                return self.circuits.codes(parts)
-            signal = parts * full
+            return self.circuits.codes(signal / (2 * half * self.lsb), self.adc_bits)
         return np.clip(np.floor(signal / self.lsb), -half, half - 1).astype(np.int64)
 
     def latents(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -194,6 +190,7 @@ def _trimmed(
     circuits: ColumnCircuits,
     moments: ColumnMoments,
     reach: NDArray[np.float64],
+    bits: int,
 ) -> NDArray[np.float64]:
     """Returns the references that a chip finds by reading its own columns, in A, shape `(columns,)`.
 
@@ -211,7 +208,8 @@ def _trimmed(
     normals = np.array([generator(circuits.seed, "periphery-trim", j).standard_normal() for j in range(len(reach))])
     rho = np.clip(moments.autocorrelation, 0.0, 0.999)
     left = np.sqrt(moments.variance * (1.0 + rho) / (1.0 - rho) / settings.trim_windows) * normals
-    return np.array(means) + 2.0 * reach * circuits.offset / circuits.gain + left
+    middle = circuits.middle(bits, np.sqrt(moments.variance) / (2.0 * reach))
+    return np.array(means) - 2.0 * reach * middle + left
 
 
 @dataclass(frozen=True)
@@ -259,7 +257,8 @@ class ComparatorReadout:
         point = window_moments(p, tau, 0.0, slot)
         swing = float(np.min(array.swing))
         offsets = [generator(seed, "comparator-offset", j).standard_normal() for j in range(columns)]
-        deciders = None if periphery is None else Deciders.draw(periphery, columns, seed, swing)
+        threshold = array.empty_current - array.swing / 2.0
+        deciders = None if periphery is None else Deciders.draw(periphery, columns, seed, swing, threshold)
         if deciders is not None and deciders.lag >= 0.5 * slot:
             raise SettingsError(
                 f"periphery '{periphery.name if periphery else ''}' takes {deciders.lag:.3g} s to decide, more than "
@@ -267,7 +266,7 @@ class ComparatorReadout:
             )
         return cls(
             moments=ColumnMoments.of_sum(np.full(columns, float(rows)), -np.ones((rows, columns)), point),
-            threshold=array.empty_current - array.swing / 2.0,
+            threshold=threshold,
             sensitivity=swing / 20.0,
             offset=settings.comparator_offset * swing * np.array(offsets) if deciders is None else deciders.offset,
             voltage=array.voltage,
@@ -325,7 +324,11 @@ class ComparatorReadout:
 
 
 def make_digitiser(
-    settings: SampleSettings, array: SamplingArray, seed: int, periphery: Macromodel | None = None
+    settings: SampleSettings,
+    array: SamplingArray,
+    seed: int,
+    periphery: Macromodel | None = None,
+    circuits: ColumnCircuits | None = None,
 ) -> Digitiser:
     """Returns the digitiser that the settings name, calibrated for an array.
 
@@ -334,11 +337,13 @@ def make_digitiser(
         array: The array.
         seed: The run's seed.
         periphery: Circuits that read the columns; none: ideal ones.
+        circuits: Of integrators, where they are known; none: drawn from the periphery.
 
     Raises:
         SettingsError: The circuits can't do it.
     """
     if settings.digitiser == "integrator":
-        circuits = None if periphery is None else ColumnCircuits.draw(periphery, array.shape[1], seed)
+        if circuits is None and periphery is not None:
+            circuits = ColumnCircuits.draw(periphery, array.shape[1], seed)
         return IntegratorReadout.make(settings, array, circuits)
     return ComparatorReadout.make(settings, array, seed, periphery)

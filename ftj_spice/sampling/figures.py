@@ -70,6 +70,7 @@ QUANTITIES: dict[str, Quantity] = {
     "skewness": Quantity("skewness"),
     "kurtosis": Quantity("excess kurtosis"),
     "distance": Quantity("distance to the normal"),
+    "latent_distance": Quantity("latents' distance to normal"),
     **{f"autocorrelation_{lag}": Quantity(f"autocorrelation, lag {lag}") for lag in LAGS},
     "shannon_entropy": Quantity("Shannon entropy of the codes", "bit"),
     "min_entropy": Quantity("min-entropy of the codes", "bit"),
@@ -97,6 +98,10 @@ def evaluate(point: SamplePoint, tally: Tally) -> dict[str, Figure]:
     found[:, tallies.BELOW] = [
         f.sign * (share - f.normal) for f, share in zip(far, found[:, tallies.BELOW], strict=True)
     ]
+    latents = [point.latents_farthest[j] for j in column]
+    found[:, tallies.LATENT_BELOW] = [
+        f.sign * (share - f.normal) for f, share in zip(latents, found[:, tallies.LATENT_BELOW], strict=True)
+    ]
     difference = found - point.expected[column]
     columns = np.bincount(column)
     centre = np.average(point.expected, axis=0, weights=columns)
@@ -105,7 +110,7 @@ def evaluate(point: SamplePoint, tally: Tally) -> dict[str, Figure]:
     without = centre + (total - difference) / (units - 1)
     closed = figures_of(point, centre)
     simulated, error = jackknife(lambda means: figures_of(point, means), pooled, without)
-    for name in ("latent_variance", "distance", "shannon_entropy", "min_entropy"):
+    for name in ("latent_variance", "distance", "latent_distance", "shannon_entropy", "min_entropy"):
         error[name] = np.hypot(error[name], LAW_ERROR)
     return {name: Figure(float(simulated[name]), float(error[name]), float(closed[name])) for name in QUANTITIES}
 
@@ -150,6 +155,7 @@ def figures_of(point: SamplePoint, means: NDArray[np.float64]) -> dict[str, NDAr
         "skewness": (third - 3.0 * first * second + 2.0 * first**3) / variance**1.5,
         "kurtosis": (fourth - 4.0 * first * third + 6.0 * first**2 * second - 3.0 * first**4) / variance**2 - 3.0,
         "distance": means[..., tallies.BELOW],
+        "latent_distance": means[..., tallies.LATENT_BELOW],
         **lagged,
         "shannon_entropy": shannon,
         "min_entropy": -np.log2(np.maximum(point.modal_part * means[..., tallies.MODAL], 1e-300)),

@@ -19,6 +19,7 @@ from ftj_spice.device.traps import Candidates, TrapHistory, draw_candidates
 from ftj_spice.engines.ngspice import NgspiceEngine, Open, Resolution
 from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.array import ColumnMoments, SamplingArray
+from ftj_spice.sampling.circuits import ColumnCircuits
 from ftj_spice.sampling.digitisers import Digitiser, make_digitiser
 from ftj_spice.sampling.events import Readings, read_events
 from ftj_spice.sampling.settings import SampleSettings
@@ -99,6 +100,7 @@ def sample(
     keep: Collection[Part] = (),
     progress: Callable[[int, int], None] | None = None,
     periphery: Macromodel | None = None,
+    circuits: ColumnCircuits | None = None,
 ) -> SampleResult:
     """Draws latent vectors.
 
@@ -112,6 +114,7 @@ def sample(
         keep: With `"fast"`: parts of the plan to keep for an audit.
         progress: Called with finished and all groups of columns.
         periphery: Circuits that read the columns; none: ideal ones.
+        circuits: The columns' own circuits, where they are known; none: drawn from the periphery.
 
     Raises:
         SettingsError: `count` or `columns` is not positive, or the settings leave no noise to sample.
@@ -120,7 +123,7 @@ def sample(
     if count < 1:
         raise SettingsError(f"count must be at least 1, got {count}")
     array = SamplingArray.draw(card, settings, columns, seed)
-    digitiser = make_digitiser(settings, array, seed, periphery)
+    digitiser = make_digitiser(settings, array, seed, periphery, circuits)
     groups = plan(settings, columns, count)
 
     if engine == "fast":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftj_spice.common.compiling import CACHE
-from ftj_spice.device.streams import exponential
+from ftj_spice.device.streams import exponential, normal
 
 LAGS = (1, 2, 4, 8, 16)
 """Distances, in samples, at which products of samples are summed."""
@@ -29,8 +29,8 @@ OCTILES = np.array([-1.1503493803760079, -0.67448975019608174, -0.31863936396437
 CELLS = len(OCTILES) + 1
 
 # What is summed of each sample z, standardised; FILLED comes once per unit, the products of LAGS follow it.
-FIRST, SECOND, THIRD, FOURTH, LATENT, LATENT_SQUARED, BELOW, SURPRISAL, MODAL, FILLED = range(10)
-SUMS = 10 + len(LAGS)
+FIRST, SECOND, THIRD, FOURTH, LATENT, LATENT_SQUARED, BELOW, LATENT_BELOW, SURPRISAL, MODAL, FILLED = range(11)
+SUMS = 11 + len(LAGS)
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,13 @@ class ColumnTable:
         weight: Change of the standardised value by each trap's state, same shape.
         period: Time from sample to sample in s.
         pause: Time at its begin that does not count, in s.
-        gain: Converter steps per standard deviation.
-        offset: Converter code, with its fraction, of a standardised value of 0.
+        thresholds: Standardised values at which one code gives way to the next, shape `(columns, 2 * half - 1)`.
+        noise: Of the read-out, in standard deviations.
         half: Codes go from `-half` to `half - 1`.
         latent_gain: Latent per converter step.
         latent_offset: Latent of code 0.
         place: Standardised value up to which samples are counted.
+        last: Code up to which latents are counted.
         surprisal: `-log2` of each code's probability, shape `(columns, 2 * half)`.
         modal: First and last of the codes about the most probable one, counted from `-half`; shape `(columns, 2)`.
     """
@@ -60,12 +61,13 @@ class ColumnTable:
     weight: NDArray[np.float64]
     period: float
     pause: float
-    gain: NDArray[np.float64]
-    offset: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    noise: NDArray[np.float64]
     half: int
     latent_gain: NDArray[np.float64]
     latent_offset: NDArray[np.float64]
     place: NDArray[np.float64]
+    last: NDArray[np.int64]
     surprisal: NDArray[np.float64]
     modal: NDArray[np.int64]
 
@@ -130,10 +132,24 @@ def _read(words, occupancy, capture, emission, weight, period, pause, out):  # p
     return filled_weight
 
 
+@numba.njit(cache=CACHE, inline="always")
+def _code(thresholds, value):  # pragma: no cover - compiled
+    """The number of thresholds that a value has reached; they are nearly even, so that a first guess is near."""
+    last = len(thresholds) - 1
+    width = thresholds[last] - thresholds[0]
+    guess = (value - thresholds[0]) * (last / width) + 1.0 if width > 0.0 else 0.0
+    code = np.int64(min(max(guess, 0.0), last + 1.0))
+    while code > 0 and value < thresholds[code - 1]:
+        code -= 1
+    while code <= last and value >= thresholds[code]:
+        code += 1
+    return code
+
+
 @numba.njit(cache=CACHE, nogil=True)
 def _tally(
-    words, first, columns, samples, occupancy, capture, emission, weight, period, pause, gain, offset, half,
-    latent_gain, latent_offset, place, surprisal, modal, lags, octiles, reach, means, histogram, pairs,
+    words, noise_words, first, columns, samples, occupancy, capture, emission, weight, period, pause, thresholds, noise,
+    half, latent_gain, latent_offset, place, last, surprisal, modal, lags, octiles, reach, means, histogram, pairs,
 ):  # fmt: skip  # pragma: no cover - compiled
     """Samples unit after unit; see `tally`."""
     z = np.empty(samples)
@@ -144,7 +160,7 @@ def _tally(
             words[unit], occupancy[j], capture[j], emission[j], weight[j], period, pause, z
         )  # fmt: skip
         s1, s2, s3, s4, l1, l2, surprise = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        below, modes = 0, 0
+        below, latents_below, modes = 0, 0, 0
         before = -1
         for n in range(samples):
             x = z[n]
@@ -154,10 +170,12 @@ def _tally(
             s3 += square * x
             s4 += square * square
             below += x <= place[j]
-            code = min(max(np.int64(np.floor(offset[j] + gain[j] * x)), -half), half - 1) + half
+            seen = x + noise[j] * normal(noise_words, unit) if noise[j] > 0.0 else x
+            code = _code(thresholds[j], seen)
             latent = latent_offset[j] + latent_gain[j] * (code - half)
             l1 += latent
             l2 += latent * latent
+            latents_below += code - half <= last[j]
             surprise += surprisal[j, code]
             modes += modal[j, 0] <= code <= modal[j, 1]
             histogram[min(max(np.int64((x + reach) * scale), 0), len(histogram) - 1)] += 1
@@ -174,6 +192,7 @@ def _tally(
         means[unit, LATENT] = l1 / samples
         means[unit, LATENT_SQUARED] = l2 / samples
         means[unit, BELOW] = below / samples
+        means[unit, LATENT_BELOW] = latents_below / samples
         means[unit, SURPRISAL] = surprise / samples
         means[unit, MODAL] = modes / samples
         for k in range(len(lags)):
@@ -183,7 +202,13 @@ def _tally(
             means[unit, FILLED + 1 + k] = total / (samples - lags[k])
 
 
-def tally(words: NDArray[np.uint64], first: int, table: ColumnTable, samples: int) -> Tally:
+def tally(
+    words: NDArray[np.uint64],
+    first: int,
+    table: ColumnTable,
+    samples: int,
+    noise_words: NDArray[np.uint64] | None = None,
+) -> Tally:
     """Samples some units; releases Python's lock, so that blocks of units run side by side.
 
     Args:
@@ -191,7 +216,12 @@ def tally(words: NDArray[np.uint64], first: int, table: ColumnTable, samples: in
         first: Number of the first unit: unit u stands for column `u % columns`.
         table: The columns.
         samples: Of each unit, at least `FEWEST_SAMPLES`.
+        noise_words: Stream of each unit's read-out noise, shape `(units,)`, where the table has noise; used up.
     """
+    if noise_words is None:
+        if np.any(table.noise > 0):
+            raise ValueError("a read-out with noise needs streams for it")
+        noise_words = np.zeros(len(words), np.uint64)
     if samples < FEWEST_SAMPLES:
         raise ValueError(f"a unit needs at least {FEWEST_SAMPLES} samples, not {samples}")
     means = np.zeros((len(words), SUMS))
@@ -199,9 +229,9 @@ def tally(words: NDArray[np.uint64], first: int, table: ColumnTable, samples: in
     pairs = np.zeros((len(words), CELLS, CELLS), np.int64)
     t = table
     _tally(
-        words, first, len(t.gain), samples, t.occupancy, t.capture, t.emission, t.weight, t.period, t.pause, t.gain,
-        t.offset, t.half, t.latent_gain, t.latent_offset, t.place, t.surprisal, t.modal, np.array(LAGS), OCTILES, REACH,
-        means, histogram, pairs,
+        words, noise_words, first, len(t.noise), samples, t.occupancy, t.capture, t.emission, t.weight, t.period,
+        t.pause, t.thresholds, t.noise, t.half, t.latent_gain, t.latent_offset, t.place, t.last, t.surprisal, t.modal,
+        np.array(LAGS), OCTILES, REACH, means, histogram, pairs,
     )  # fmt: skip
     return Tally(means, histogram, pairs, samples)
 

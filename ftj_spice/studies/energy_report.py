@@ -1,5 +1,6 @@
 """The sections of a report that a periphery adds: what read the columns, and what it took."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ftj_spice.periphery.energy import CLAIMS, LEFT_OUT, EnergyAccount
@@ -45,8 +46,9 @@ def periphery_section(report: Report, model: Macromodel, extra: dict[str, Any] |
             f"{c.noise:.2g} LSB"
         }
     if (d := model.decide) is not None:
+        unit = "A" if d.input == "current" else "V"
         facts |= {
-            "Comparator": f"offset ± {eng(d.offset_sigma, 'V')}, noise {eng(d.noise, 'V')}, lag {eng(d.lag, 's')}"
+            "Comparator": f"offset ± {eng(d.offset_sigma, unit)}, noise {eng(d.noise, unit)}, lag {eng(d.lag, 's')}"
         }
     facts |= {"Area of a column's circuits": f"{1e12 * model.area:.0f} um²"}
     report.facts(facts | (extra or {}))
@@ -56,7 +58,7 @@ def periphery_section(report: Report, model: Macromodel, extra: dict[str, Any] |
         f = model.fit
         report.note(
             f"Fit error of the macromodel: {f.largest:.2g} {_of(f.unit)} at most, {f.rms:.2g} rms, over {f.compared} "
-            f"{f.against}; {model.draws} Monte Carlo columns gave the spreads. "
+            f"{f.against}; {model.draws} Monte Carlo draws gave the spreads. "
             + " ".join(_sentence(n) for n in model.notes)
         )
 
@@ -85,30 +87,34 @@ def energy_section(report: Report, account: EnergyAccount, unit: str = "image") 
     facts |= {f"Time of the {phase} phase": eng(seconds, "s") for phase, seconds in account.seconds.items() if seconds}
     report.facts(facts)
     whole = account.total() or 1.0
+    counts = {"sample": account.samples, "read": account.reads}
     report.table(
         [
-            [i.phase, i.block, eng(i.joules / account.images, "J"), f"{i.joules / whole:.2%}", BASES[i.basis], i.source]
+            [
+                i.phase, i.block, eng(i.joules / account.images, "J"),
+                eng(i.joules / counts[i.phase], "J") if counts[i.phase] else None,
+                eng(i.joules / account.operations, "J") if i.phase == "read" and account.operations else None,
+                f"{i.joules / whole:.2%}", BASES[i.basis], i.source,
+            ]
             for i in account.items
         ],
-        ["phase", "block", f"per {unit}", "share", "basis", "how"],
-        f"Energy by phase and block; {LEFT_OUT}. The time of the read phase is that of all tiles one after another.",
-    )
-    claims_table(report, account)
+        ["phase", "block", f"per {unit}", "per sample or read", "per MAC", "share", "basis", "how"],
+        "Energy by phase and block; a sample is one latent component, a read that of one column, a MAC one "
+        f"multiply-accumulate of the product's weights. {_sentence(LEFT_OUT)} The time of the read phase is that of "
+        "all tiles one after another.",
+    )  # fmt: skip
+    claims_table(report, _ours(account))
 
 
-def claims_table(report: Report, account: EnergyAccount | None = None) -> None:
+def claims_table(report: Report, ours: Mapping[str, str]) -> None:
     """Adds published figures, each with its source and how far it can be compared.
 
     Args:
         report: The page.
-        account: Ours, to stand beside them; none leaves that column out.
+        ours: The run's own by `Claim.figure`, to stand beside them.
     """
-    ours = {} if account is None else _ours(account)
-    rows = [
-        [c.what, c.value, *([] if account is None else [ours.get(c.figure, "–")]), c.node, c.source, c.comparable]
-        for c in CLAIMS
-    ]
-    header = ["published", "figure", *([] if account is None else ["this run"]), "technology", "source", "comparable?"]
+    rows = [[c.what, c.value, ours.get(c.figure), c.node, c.source, c.comparable] for c in CLAIMS]
+    header = ["published", "figure", "this run", "technology", "source", "comparable?"]
     report.table(rows, header, "Published figures. None of them counts the same things in the same technology.")
 
 
@@ -116,6 +122,8 @@ def _ours(account: EnergyAccount) -> dict[str, str]:
     f = account.figures()
     shown = {"tops_per_watt": "TOPS/W", "per_mac": "J", "per_sample": "J", "per_parameter_and_image": "J"}
     found = {k: f"{f[k]:.3g} {u}" if u != "J" else eng(f[k], u) for k, u in shown.items() if f[k] is not None}
+    if "per_mac" in found:
+        found["per_mac"] += " per MAC"
     if account.reads:
         for block in ("sense", "convert"):
             found[block] = f"{eng(account.total('read', block) / account.reads, 'J')} per read of a column"
@@ -123,7 +131,7 @@ def _ours(account: EnergyAccount) -> dict[str, str]:
 
 
 def _of(unit: str) -> str:
-    return "LSB" if unit == "LSB" else "of the range"
+    return {"LSB": "LSB", "range": "of the range", "probability": "of probability"}[unit]
 
 
 def _sentence(note: str) -> str:

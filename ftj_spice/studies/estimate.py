@@ -24,7 +24,9 @@ from ftj_spice.studies.readtime import (
     solves_by_klu,
     tile_shapes,
 )
+from ftj_spice.studies.sample_transistors import transistor_reads
 from ftj_spice.studies.settings import RunSettings, check_jobs
+from ftj_spice.studies.transistors import PER_READ
 
 READS_PER_TRANSIENT = 4
 """Audited reads for which one transient of the sample phase is audited."""
@@ -110,11 +112,13 @@ def _estimate(settings: RunSettings, decoder: Decoder, jobs: int, klu: bool) -> 
         pass  # its own simulation, and an audit of some windows, take seconds
     elif settings.engine.sample == "ngspice":
         seconds += step * decoder.latent_dim * settings.samples * (3.0 if sample.whole_array else 1.0)
+    elif settings.engine.sample == "transistors":
+        seconds += PER_READ * transistor_reads(decoder.latent_dim, settings.samples)
     elif settings.audit:
         columns = decoder.latent_dim if sample.whole_array else 1
         transients = -(-settings.audit // READS_PER_TRANSIENT)
         audit += transients * step * columns * min(settings.samples, sample.samples_per_transient) / jobs
-    if settings.engine.read == "ngspice":
+    if settings.engine.read == "ngspice" and settings.periphery is None:  # through transistors it is refused
         seconds += sum(times.reads(shape, count) for shape, count in tiles)
         reads = sum(count for _, count in tiles)
     elif settings.audit:

@@ -31,7 +31,7 @@ from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.audit import audit_samples, draw_parts
 from ftj_spice.sampling.calibration.audit import audit_calibration, draw_columns
 from ftj_spice.sampling.calibration.draw import CalibratedSamples, sample_calibrated
-from ftj_spice.sampling.calibration.state import Calibration, load_calibration
+from ftj_spice.sampling.calibration.state import Calibration, load_calibration, through_circuits
 from ftj_spice.sampling.phase import SampleResult, sample
 from ftj_spice.studies.circuits import load_periphery
 from ftj_spice.studies.decoding import LayerRun, decode, decoder_path, layer_plans, load_decoder
@@ -41,8 +41,14 @@ from ftj_spice.studies.generate_files import write_run
 from ftj_spice.studies.generate_metrics import metrics_of
 from ftj_spice.studies.observer import Observer, part_of, silent
 from ftj_spice.studies.readtime import ReadTimes, audit_time
+from ftj_spice.studies.sample_transistors import (
+    TransistorSamples,
+    audit_sampling,
+    check_sampling,
+    sample_by_transistors,
+)
 from ftj_spice.studies.settings import RunSettings, check_jobs
-from ftj_spice.studies.transistors import audit_periphery, refuse_transistors
+from ftj_spice.studies.transistors import audit_periphery, check_transistors, refuse_transistors
 
 __all__ = ["GenerateResult", "decoder_path", "generate", "load_decoder"]
 
@@ -143,9 +149,13 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
     decoder = load_decoder(settings.decoder)
     check_images(decoder, settings.samples)
     periphery = load_periphery(settings)
+    if settings.audit > 0:
+        check_transistors(periphery)
     if periphery is not None and settings.engine.read == "ngspice":
         refuse_transistors(periphery, column_reads(decoder, settings))
-    calibration = _load_calibration(settings, card, decoder.latent_dim)
+    calibration = _load_calibration(settings, card, decoder.latent_dim, periphery)
+    if calibration is None and settings.engine.sample == "transistors":
+        check_sampling(periphery, settings.sample, decoder.latent_dim, settings.samples, jobs)
     drawn = draw_reads(layer_plans(decoder, settings.read, settings.samples), settings.audit, settings.seed)
     with ExitStack() as stack:
         engine = stack.enter_context(NgspiceEngine(jobs, settings.engine.time_limit))
@@ -156,13 +166,8 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
                 shapes = layer_shapes(decoder, settings.read)
                 audit_time(shapes, drawn, settings.audit, times, jobs).check(settings.engine.time_limit)
             reader = stack.enter_context(_reader(settings, jobs, engine))
-        sampling: SampleResult | CalibratedSamples
         with watch("sample"):
-            if calibration is None:
-                sampling = _sample(settings, card, decoder.latent_dim, engine, observer, periphery)
-            else:
-                sampling = sample_calibrated(calibration, settings.samples, stream=settings.seed, jobs=jobs)
-                observer("sample", 1, 1)
+            sampling, through = _sample(settings, card, decoder.latent_dim, calibration, periphery, engine, observer)
         with watch("read"):
             images, layers = decode(
                 sampling.latents,
@@ -183,6 +188,9 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
         layers = [replace(layer, kept=()) for layer in layers]
         with watch("audit"):
             audits = _audits(settings, sampling, kept, engine, observer)
+            if settings.audit and through is None and isinstance(sampling, SampleResult):
+                repeated = audit_sampling(periphery, sampling, engine, seed=settings.seed, observer=observer)
+                audits |= {} if repeated is None else {"sample circuits": repeated}
             if periphery is not None and kept:
                 audits |= _periphery_audit(periphery, settings, layers, kept, card, engine, observer)
     with watch("ideal"):
@@ -193,7 +201,9 @@ def _run(settings: RunSettings, jobs: int, observer: Observer, watch: Stopwatch)
     if settings.engine.read == "ngspice":
         netlists |= read_netlists(kept)
     energy = None if periphery is None else generate_energy(periphery, settings, card, sampling, layers, decoder)
-    extra = {} if energy is None or periphery is None else periphery_metrics(periphery, sampling, energy)
+    extra = {} if energy is None or periphery is None else periphery_metrics(periphery, settings, sampling, energy)
+    if through is not None:
+        extra["periphery"] |= {"sampled_by_transistors": through.figures}
     return GenerateResult(
         images=images,
         latents=sampling.latents,
@@ -240,14 +250,18 @@ def _periphery_audit(
 
 
 def _needs_ngspice(settings: RunSettings) -> bool:
-    sampled = settings.engine.sample == "ngspice" and settings.calibration is None
+    sampled = settings.engine.sample != "fast" and settings.calibration is None
     return sampled or settings.engine.read == "ngspice" or settings.audit > 0
 
 
-def _load_calibration(settings: RunSettings, card: Card, latents: int) -> Calibration | None:
+def _load_calibration(
+    settings: RunSettings, card: Card, latents: int, periphery: Macromodel | None
+) -> Calibration | None:
+    """Returns the calibrated array; one that was calibrated through ideal integrators keeps them beside a periphery."""
     if settings.calibration is None:
         return None
-    calibration = load_calibration(settings.calibration, card=card)
+    own = None if periphery is None or not through_circuits(settings.calibration) else periphery
+    calibration = load_calibration(settings.calibration, card=card, periphery=own)
     if len(calibration.latents) != latents:
         raise DataError(
             f"{settings.calibration} gives {len(calibration.latents)} latents, but decoder '{settings.decoder}' takes "
@@ -267,13 +281,25 @@ def _sample(
     settings: RunSettings,
     card: Card,
     columns: int,
+    calibration: Calibration | None,
+    periphery: Macromodel | None,
     engine: NgspiceEngine,
     observer: Observer,
-    periphery: Macromodel | None,
-) -> SampleResult:
+) -> tuple[SampleResult | CalibratedSamples, TransistorSamples | None]:
+    """Returns the sample phase, and what transistors did in it where they read it."""
+    if calibration is not None:
+        drawn = sample_calibrated(calibration, settings.samples, stream=settings.seed, jobs=engine.jobs)
+        observer("sample", 1, 1)
+        return drawn, None
+    if periphery is not None and settings.engine.sample == "transistors":
+        through = sample_by_transistors(
+            card, settings.sample, periphery, engine, count=settings.samples, columns=columns, seed=settings.seed,
+            observer=observer,
+        )  # fmt: skip
+        return through.samples, through
     fast = settings.engine.sample == "fast"
     transients = -(-settings.audit // READS_PER_TRANSIENT) if fast else 0
-    return sample(
+    sampling = sample(
         card,
         settings.sample,
         count=settings.samples,
@@ -284,6 +310,7 @@ def _sample(
         progress=part_of(observer, "sample"),
         periphery=periphery,
     )
+    return sampling, None
 
 
 def _audits(

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ftj_spice.array.layer import LayerResult
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.array.tally import Tally
 from ftj_spice.device.card import Card
 from ftj_spice.generative.decoder import Decoder
-from ftj_spice.periphery.energy import EnergyAccount, EnergyItem
-from ftj_spice.periphery.macromodel import Macromodel
+from ftj_spice.periphery.energy import EnergyAccount, EnergyItem, array_energy
+from ftj_spice.periphery.macromodel import ConvertModel, DecideModel, Macromodel, SenseModel
 from ftj_spice.sampling.calibration.draw import CalibratedSamples
 from ftj_spice.sampling.digitisers import ComparatorReadout, IntegratorReadout
 from ftj_spice.sampling.energy import CONVERTER_SOURCE, converter_energy
 from ftj_spice.sampling.phase import SampleResult
 from ftj_spice.studies.circuits import describe
 from ftj_spice.studies.decoding import LayerRun
+from ftj_spice.studies.latent_information import latent_information, trap_occupancy
 from ftj_spice.studies.settings import RunSettings
 from ftj_spice.studies.vmm_problem import Problem
 
@@ -47,12 +47,13 @@ def generate_energy(
         decoder: The decoder.
     """
     tally = sum((layer.tally for layer in layers if layer.tally is not None), Tally())
-    drawn, seconds = ([], 0.0)
     if isinstance(sampling, SampleResult):
         drawn, seconds = _sample_items(model, settings, card, sampling)
+    else:
+        drawn, seconds = _calibrated_items(sampling), sampling.seconds
     return EnergyAccount(
         items=(*drawn, *_read_items(model, settings.read, card, tally)),
-        samples=sampling.latents.size if drawn else 0,
+        samples=sampling.latents.size,
         reads=tally.reads,
         operations=sum(layer.products * decoder.layers[layer.number].matrix.size for layer in layers),
         images=len(sampling.latents),
@@ -86,35 +87,21 @@ def vmm_energy(
 
 
 def periphery_metrics(
-    model: Macromodel, sampling: SampleResult | CalibratedSamples, energy: EnergyAccount
+    model: Macromodel, settings: RunSettings, sampling: SampleResult | CalibratedSamples, energy: EnergyAccount
 ) -> dict[str, Any]:
-    """Returns what `metrics.json` says of a run's circuits."""
-    lost = bits_lost(sampling) if isinstance(sampling, SampleResult) else None
-    return {"periphery": describe(model) | {"bits_lost_per_sample": lost}, "energy": energy.figures()}
+    """Returns what `metrics.json` says of a run's circuits; of a calibrated array's own read-out nothing is known.
 
-
-def bits_lost(sampling: SampleResult) -> float:
-    """Returns how many bits of a latent's information the read-out loses, mean over columns.
-
-    Integrators: with read-out noise and the converter's rounding beside a value of variance s, `log2(1 + n / s) / 2`
-    (both taken as Gaussian). Comparators: bits that noise and offset turn round, of all.
+    Args:
+        model: The circuits.
+        settings: Settings of the run.
+        sampling: The sample phase.
+        energy: The account.
     """
-    d = sampling.digitiser
-    if isinstance(d, IntegratorReadout):
-        full = 2**d.adc_bits * d.lsb
-        noise = d.lsb**2 / 12.0
-        if d.circuits is not None:
-            noise = noise + (d.circuits.noise * full) ** 2 + (d.circuits.convert_noise * d.lsb) ** 2
-        return float(np.mean(0.5 * np.log2(1.0 + noise / d.moments.variance)))
-    assert isinstance(d, ComparatorReadout)
-    return 0.0 if d.deciders is None else d.deciders.error_rate(d.swing, _occupancy(sampling))
-
-
-def _occupancy(sampling: SampleResult) -> NDArray[np.float64]:
-    """Returns the share of the time that each trap is filled, shape `(rows, columns)`."""
-    array = sampling.array
-    rows, columns = array.shape
-    return array.traps.occupancy(array.voltage).reshape(columns, rows).T
+    bits: dict[str, float | None] = {"bits_per_sample": None, "bits_lost_per_sample": None}
+    if isinstance(sampling, SampleResult):
+        found = latent_information(sampling, settings.sample)
+        bits = {"bits_per_sample": found.kept, "bits_lost_per_sample": found.lost}
+    return {"periphery": describe(model) | bits, "energy": energy.figures()}
 
 
 def _sample_items(
@@ -124,24 +111,42 @@ def _sample_items(
     d, array = sampling.digitiser, sampling.array
     count = sampling.latents.size
     rows, columns = array.shape
-    mean = float(np.sum(array.empty_current - array.swing * _occupancy(sampling)))
+    mean = float(np.sum(array.empty_current - array.swing * trap_occupancy(sampling)))
     seconds = len(sampling.latents) * d.period
     selected = 1.0 if isinstance(d, IntegratorReadout) else 1.0 / rows
     items = [
-        EnergyItem("sample", "array", selected * array.voltage * mean * seconds, "computed", "V_RTN times the currents")
+        EnergyItem(
+            "sample",
+            "array",
+            array_energy(array.voltage, selected * mean * seconds),
+            "computed",
+            "V_RTN times the currents",
+        )
     ]
     if isinstance(d, ComparatorReadout):
         pulses = len(sampling.latents) * rows
         items.append(_drivers("sample", model, card, columns, pulses, array.voltage))
     if isinstance(d, IntegratorReadout):
-        items.append(_sense("sample", model, count, count * d.period))
-        items.append(_convert("sample", model, count, settings.sample.adc_bits))
+        items.append(_sense("sample", model.sense, count, count * d.period))
+        items.append(_convert("sample", model.convert, count, settings.sample.adc_bits))
     elif model.decide is not None:
         decisions = count * rows
-        joules = decisions * sum(model.decide.energy.values())
-        items.append(EnergyItem("sample", "decide", joules, "transients", "energy per decision"))
-        items.append(_sense("sample", model, decisions, decisions * d.slot))
+        items.append(_decide(model.decide, decisions, d.slot))
+        items.append(_sense("sample", model.sense, decisions, decisions * d.slot))
     return items, seconds
+
+
+def _calibrated_items(sampling: CalibratedSamples) -> list[EnergyItem]:
+    """Returns the items of a calibrated array, whose columns are read by what it was calibrated through."""
+    calibration = sampling.calibration
+    own, bits = calibration.periphery, calibration.settings.sample.adc_bits
+    reads = len(sampling.latents) * calibration.settings.columns
+    source = "V_RTN times the currents, of spare columns too"
+    return [
+        EnergyItem("sample", "array", sampling.energy, "computed", source),
+        _sense("sample", None if own is None else own.sense, reads, reads * calibration.controls.timing.period),
+        _convert("sample", None if own is None else own.convert, reads, bits),
+    ]
 
 
 def _read_items(model: Macromodel, settings: ReadSettings, card: Card, tally: Tally) -> list[EnergyItem]:
@@ -149,8 +154,8 @@ def _read_items(model: Macromodel, settings: ReadSettings, card: Card, tally: Ta
     return [
         EnergyItem("read", "array", tally.array_energy, "computed", source),
         _drivers("read", model, card, settings.tile_columns, tally.raised, card.vmm_voltage),
-        _sense("read", model, tally.reads, tally.sense_time),
-        _convert("read", model, tally.conversions, settings.adc_bits),
+        _sense("read", model.sense, tally.reads, tally.sense_time),
+        _convert("read", model.convert, tally.conversions, settings.adc_bits),
     ]
 
 
@@ -164,9 +169,8 @@ def _drivers(phase: str, model: Macromodel, card: Card, columns: int, pulses: in
     return EnergyItem(phase, "drivers", pulses * load * voltage**2, "estimate", source)
 
 
-def _sense(phase: str, model: Macromodel, reads: int, time: float) -> EnergyItem:
+def _sense(phase: str, sense: SenseModel | None, reads: int, time: float) -> EnergyItem:
     """Returns the front ends' item for so many reads that take `time` in s together."""
-    sense = model.sense
     if sense is None:
         return EnergyItem(phase, "sense", 0.0, "estimate", BEHAVIOURAL)
     longer = max(time - reads * sense.time, -reads * sense.time)
@@ -174,9 +178,20 @@ def _sense(phase: str, model: Macromodel, reads: int, time: float) -> EnergyItem
     return EnergyItem(phase, "sense", max(joules, 0.0), "transients", TRANSIENTS)
 
 
-def _convert(phase: str, model: Macromodel, conversions: int, bits: int) -> EnergyItem:
-    if model.convert is not None:
-        joules = conversions * sum(model.convert.energy.values())
+def _decide(decide: DecideModel, decisions: int, slot: float) -> EnergyItem:
+    """Returns the comparators' item; each decision has `slot` in s, over which a continuous comparator stays on.
+
+    A comparator of currents is measured over a whole reading: what it takes while it waits is in its energy.
+    """
+    rest = 0.0 if decide.input == "current" else max(slot - max(decide.time, decide.lag), 0.0)
+    joules = decisions * (sum(decide.energy.values()) + decide.static_power * rest)
+    source = "energy per decision from its transients; between decisions, its static power goes on"
+    return EnergyItem("sample", "decide", joules, "transients", source)
+
+
+def _convert(phase: str, convert: ConvertModel | None, conversions: int, bits: int) -> EnergyItem:
+    if convert is not None:
+        joules = conversions * sum(convert.energy.values())
         return EnergyItem(phase, "convert", joules, "transients", "energy per conversion from its transients")
     joules = conversions * converter_energy(bits) if bits else 0.0
     return EnergyItem(phase, "convert", joules, "estimate", CONVERTER_SOURCE)

@@ -57,11 +57,18 @@ def render_generate_report(result: "GenerateResult", durations: dict[str, float]
     _latents(report, result)
     _reading(report, result)
     if result.periphery is not None and result.energy is not None:
-        lost = result.metrics["periphery"]["bits_lost_per_sample"]
-        extra = {} if lost is None else {"Bits lost per sample": f"{lost:.3g}"}
+        kept, lost = (result.metrics["periphery"][name] for name in ("bits_per_sample", "bits_lost_per_sample"))
+        per = "sample" if isinstance(getattr(result.sampling, "digitiser", None), IntegratorReadout) else "decided bit"
+        extra = {} if lost is None else {f"Information per {per}": f"{kept:.3g} bit, {lost:.3g} fewer than ideal"}
         periphery_section(report, result.periphery, extra)
         if isinstance(result.sampling, CalibratedSamples):
             report.note("The latents come from a calibrated array with its own read-out: the circuits read the layers.")
+        else:
+            report.note(
+                "Information: what a latent's code tells about the column's traps, by the exact law of its value, "
+                "beside that of the settings' ideal integrator and converter. Noise of circuits makes codes no less "
+                "random, but what it decides of them says nothing about the traps."
+            )
         energy_section(report, result.energy)
     _audit(report, result)
     report.section("Where the time went").figure(
@@ -289,7 +296,7 @@ def _audit(report: Report, result: "GenerateResult") -> None:
 
 
 def _audited(result: "GenerateResult", name: str) -> str:
-    if name == "periphery":
+    if name in ("periphery", "sample circuits"):
         return "macromodel"
     return result.engines["sample" if name == "samples" else "read"]
 

@@ -1,25 +1,34 @@
-"""Makes a macromodel: a chain's fit, with the noise of its front end and the energy of the process's row driver."""
+"""Makes a macromodel: of a chain or of a variant, with the energy of the process's row driver."""
 
-from dataclasses import dataclass
+import difflib
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ftj_spice.common.errors import FtjSpiceError, OutputError, SettingsError
-from ftj_spice.common.files import replace_file, writing
+from ftj_spice.common.files import writing
+from ftj_spice.common.packaged import read_toml
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.netlist.catalogue.variant import load_variant
+from ftj_spice.netlist.catalogue.variant import Variant, available_variants, load_variant
 from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.benches import bench
 from ftj_spice.periphery.benches.driver import Row
-from ftj_spice.periphery.chain import Chain, load_chain
+from ftj_spice.periphery.chain import Chain, available_chains, load_chain
 from ftj_spice.periphery.fitting import FitPlan, fit_chain
-from ftj_spice.periphery.macromodel import ConvertModel, DriveModel, Macromodel, load_macromodel
+from ftj_spice.periphery.identity import identity_of_chain, identity_of_variant
+from ftj_spice.periphery.macromodel import DriveModel, Macromodel, load_macromodel, store_macromodel
+from ftj_spice.periphery.measured import part_of
 from ftj_spice.periphery.rig import Condition, Rig
 from ftj_spice.studies.observer import Observer, silent
+from ftj_spice.studies.periphery.settings import PeripherySettings
 from ftj_spice.studies.settings import check_jobs
+from ftj_spice.studies.variant_macromodel import DRAWS, VariantPlan, bench_chain, fit_variant
 
 DRIVER = "word_line"
 """Row driver whose energy counts."""
+LEAST_DRAWS = 3
+"""Draws without which a spread says nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +45,30 @@ class MacromodelResult:
 
 
 def make_macromodel(
-    chain: str | Path,
+    circuit: str | Path,
     out: str | Path | None = None,
     *,
     process: str = "generic",
-    corner: str = "tt",
+    corner: str | None = None,
+    card: str | None = None,
     converter: str | Path | None = None,
+    draws: int | None = None,
     plan: FitPlan | None = None,
     jobs: int = 1,
     force: bool = False,
     observer: Observer = silent,
 ) -> MacromodelResult:
-    """Fits a macromodel to transients of a chain.
+    """Fits a macromodel to transients of a read-out chain or of a single variant.
 
     Args:
-        chain: Name of a packaged chain, or its .toml file.
+        circuit: Name of a packaged chain or variant (a chain where both have it), or the .toml file of one.
         out: The .json file to write; none writes nothing.
         process: Process of the transistors: a name or a .toml file.
-        corner: Its corner.
-        converter: Macromodel whose converter goes behind a chain that has an ideal one; none: none.
-        plan: How many reads.
+        corner: Its corner; none: the typical one.
+        card: Card of the column of a variant; a chain names its own.
+        converter: Macromodel whose converter goes behind a front end that has an ideal one; none: none.
+        draws: Draws of mismatch that the spreads come from; none: 12 columns of a chain, 24 of a variant.
+        plan: How many reads of a chain.
         jobs: ngspice workers side by side.
         force: Replaces an existing file.
         observer: Told about progress.
@@ -64,30 +77,94 @@ def make_macromodel(
         FtjSpiceError: Settings, files, simulation or output; the subclass and its sentence say what.
     """
     check_jobs(jobs)
-    path = None if out is None else Path(out)
-    if path is not None and path.suffix != ".json":
-        raise SettingsError(f"a macromodel is stored as .json, not as {path.name[:60]!r}")
-    if path is not None and path.exists() and not force:
-        raise OutputError(f"{path} exists; choose another -o or pass --force")
-    found = load_chain(chain)
-    condition = Condition(load_process(process), corner)
-    card = load_card(found.card)
-    behind = None if converter is None else load_macromodel(converter)
+    path = None if out is None else _checked(Path(out), force)
+    if draws is not None and draws < LEAST_DRAWS:
+        raise SettingsError(f"spreads take {LEAST_DRAWS} draws at least, not {draws}")
+    found = load_circuit(circuit)
+    if isinstance(found, Chain) and card is not None:
+        raise SettingsError(f"chain '{found.name}' names its card, '{found.card}': leave the card out")
+    behind = None if converter is None else _converter(converter, found)
+    own = load_process(process)
+    condition = Condition(own, corner or own.typical)
+    own.corner(condition.corner)
+    if isinstance(found, Chain):
+        column = load_card(found.card)
+        identity = identity_of_chain(found, circuit, own, process, condition.corner)
+    else:
+        column = load_card(card or PeripherySettings().card)
+        identity = identity_of_variant(found, own, process, condition.corner)
+        part = part_of(found)
+    notes: list[str] = []
+
+    def told(done: int, total: int) -> None:
+        observer("fit", done, total)
+
+    if path is not None:
+        _try_folder(path.parent)
     with NgspiceEngine(jobs) as engine:
-        notes: list[str] = []
-        noise = _noise(found, condition, card, engine, notes)
-        drive = _drive(condition, card, engine, notes)
-        model = fit_chain(
-            found, condition, card, engine, plan, noise=noise, progress=lambda k, n: observer("fit", k, n)
-        )
-    model = model.model_copy(update={"drive": drive, "notes": (*model.notes, *notes)})
+        if isinstance(found, Variant) and part != "sense":
+            amount = VariantPlan(draws or DRAWS, draws or DRAWS, (plan or FitPlan()).seed)
+            model = fit_variant(found, condition, column, engine, amount, progress=told)
+        else:
+            chain = found if isinstance(found, Chain) else bench_chain(found, column)
+            amounts = plan or FitPlan(columns=FitPlan().columns if isinstance(found, Chain) else DRAWS)
+            amounts = amounts if draws is None else replace(amounts, columns=draws)
+            model = fit_chain(chain, condition, column, engine, amounts, progress=told)
+        drive = _drive(condition, column, engine, notes)
+    model = model.model_copy(update={"identity": identity, "drive": drive, "notes": (*model.notes, *notes)})
     if behind is not None:
         model = with_converter(model, behind)
     if path is not None:
-        with writing(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, model.text().encode())
+        store_macromodel(model, path)
     return MacromodelResult(model, path)
+
+
+def _checked(path: Path, force: bool) -> Path:
+    """Returns the file to write, refused where it may not be written."""
+    if path.suffix != ".json":
+        raise SettingsError(f"a macromodel is stored as .json, not as {path.name[:60]!r}")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists; choose another -o or pass --force")
+    return path
+
+
+def _converter(name: str | Path, front: Chain | Variant) -> Macromodel:
+    """Returns the macromodel whose converter goes behind a front end."""
+    behind = load_macromodel(name)
+    if behind.convert is None:
+        raise SettingsError(f"macromodel '{behind.name}' has no converter")
+    if isinstance(front, Chain):
+        if front.convert is not None:
+            raise SettingsError(f"chain '{front.name}' has a converter of its own: leave the converter out")
+    elif part_of(front) != "sense":
+        raise SettingsError(f"a converter goes behind a front end, which '{front.name}' is not")
+    return behind
+
+
+def _try_folder(folder: Path) -> None:
+    """Finds out before long work whether a folder can be written."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
+def load_circuit(circuit: str | Path) -> Chain | Variant:
+    """Returns the chain or the variant of a packaged name or a .toml file; a chain where both have the name.
+
+    Raises:
+        SettingsError: There is none, or the file is malformed.
+    """
+    if Path(circuit).suffix == ".toml":
+        return load_variant(circuit) if "kind" in read_toml(Path(circuit)) else load_chain(circuit)
+    chains, variants = available_chains(), available_variants()
+    if str(circuit) in chains:
+        return load_chain(circuit)
+    if str(circuit) in variants:
+        return load_variant(circuit)
+    near = difflib.get_close_matches(str(circuit), [*chains, *variants], n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"chains: {', '.join(chains)}; variants: {', '.join(variants)}"
+    raise SettingsError(f"no read-out chain or variant named {str(circuit)[:60]!r}; {hint}")
 
 
 def with_converter(model: Macromodel, other: Macromodel) -> Macromodel:
@@ -101,17 +178,21 @@ def with_converter(model: Macromodel, other: Macromodel) -> Macromodel:
     """
     if model.convert is not None or model.sense is None:
         raise SettingsError(f"macromodel '{model.name}' is no front end without a converter")
-    convert: ConvertModel | None = other.convert
+    convert, sense = other.convert, model.sense
     if convert is None:
         raise SettingsError(f"macromodel '{other.name}' has no converter")
-    note = (
+    notes = [
         f"the converter is that of '{other.process}/{other.name}', with its references at the ends of this range, and "
         "its offset and noise as voltages those fitted there; the two were not simulated together"
-    )
-    if other.sense is not None:
-        smaller = abs(other.sense.gain * other.sense.span / (model.sense.gain * model.sense.span))
-        scaled = {"offset_sigma": smaller * convert.offset_sigma, "noise": smaller * convert.noise}
-        convert = convert.model_copy(update=scaled)
+    ]
+    step = abs(sense.gain) * sense.span / (2**convert.bits - 1)
+    if convert.step > 0:
+        scaled = {name: getattr(convert, name) * convert.step / step for name in ("offset_sigma", "noise")}
+        convert = convert.model_copy(update=scaled | {"step": step})
+    else:
+        notes.append("the width of the converter's steps is not known: its offset and noise stand as they are in steps")
+    if not convert.area > 0:
+        notes.append("the converter's area is not known, and not in the sum")
     kept = tuple(one for one in model.notes if not one.startswith("the chain's converter is ideal"))
     added = other.variants[1:] or other.variants
     return model.model_copy(
@@ -120,32 +201,12 @@ def with_converter(model: Macromodel, other: Macromodel) -> Macromodel:
             "title": f"{model.title}, {convert.bits}-bit converter",
             "kind": "chain",
             "convert": convert,
+            "area": model.area + convert.area,
             "variants": (*model.variants, *added),
-            "notes": (*kept, note),
+            "identity": None,
+            "notes": (*kept, *notes),
         }
     )
-
-
-def _noise(
-    chain: Chain, condition: Condition, card: Card, engine: NgspiceEngine, notes: list[str]
-) -> tuple[float, str]:
-    """Returns the front end's input-referred noise of one read in A, and its source, from its own bench."""
-    variant = chain.variant("sense")
-    if variant.bench is None:
-        return 0.0, "not measured"
-    one = bench(variant.bench, f"variant '{variant.name}'")
-    if "noise_current" not in one.figures:
-        return 0.0, "not measured"
-    try:
-        found = one.measure(Rig(variant, condition, card, engine, chain.parameters("sense")), ["noise_current"])
-    except FtjSpiceError as error:
-        notes.append(f"noise could not be measured: {error}")
-        return 0.0, "not measured"
-    if "noise_current" in found.figures:
-        notes_of = (found.notes.get(name) for name in ("noise_charge", "noise_current"))
-        return found.figures["noise_current"], next((note for note in notes_of if note), "the variant's own bench")
-    notes.append("noise could not be measured: " + "; ".join(found.failures.values()))
-    return 0.0, "not measured"
 
 
 def _drive(condition: Condition, card: Card, engine: NgspiceEngine, notes: list[str]) -> DriveModel | None:

@@ -14,8 +14,8 @@ from ftj_spice.array.reading import array_circuit
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card
+from ftj_spice.engines.netlist_reader import LONGEST, READS_PER_NETLIST
 from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.arrays import LONGEST, READS_PER_NETLIST
 from ftj_spice.engines.ngspice.arraytime import sweep_seconds
 
 LONG = 60.0

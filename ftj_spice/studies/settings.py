@@ -9,21 +9,20 @@ from pydantic import BaseModel, Field, model_validator
 
 from ftj_spice.array.settings import ReadSettings
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import read_regular, reason
+from ftj_spice.common.packaged import read_toml
 from ftj_spice.common.settings import Strict
 from ftj_spice.sampling.settings import SampleSettings
 
 Model = TypeVar("Model", bound=Strict)
-LARGEST_FILE = 2**20
-"""Most bytes of a settings file."""
 
 
 class EngineSettings(Strict):
     """What simulates the arrays."""
 
-    sample: Literal["ngspice", "fast"] = "ngspice"
-    """Sample phase: `ngspice` (co-simulation of the traps), or `fast` (the same traps from event to event). A
-    calibrated array has its own simulation, whichever stands here."""
+    sample: Literal["ngspice", "fast", "transistors"] = "ngspice"
+    """Sample phase: `ngspice` (co-simulation of the traps), `fast` (the same traps from event to event), or, with a
+    periphery that integrates, `transistors` (each column read by its own chain in ngspice, a second or two per sample).
+    A calibrated array has its own simulation, whichever stands here."""
     read: Literal["fast", "ngspice", "vacask"] = "fast"
     """Read phase: `fast` (compiled, audited by ngspice), `ngspice` (all of it), or `vacask` (where installed)."""
     time_limit: Annotated[float, Field(gt=0, le=1e6)] = 600.0
@@ -140,12 +139,7 @@ def settings_data(path: str | Path | None, changes: Iterable[str]) -> tuple[dict
     where = "settings"
     if path is not None:
         where = str(path)
-        try:
-            data = tomllib.loads(read_regular(Path(path), LARGEST_FILE).decode())
-        except OSError as error:
-            raise SettingsError(f"can't read the settings file {path}: {reason(error)}") from None
-        except (ValueError, RecursionError) as error:  # malformed TOML, or not UTF-8
-            raise SettingsError(f"{path}: not valid TOML: {error}") from None
+        data = read_toml(Path(path), "the settings file ")
     for change in changes:
         _apply(data, change)
     return data, where

@@ -19,8 +19,9 @@ from ftj_spice.engines.arrays import Progress, ReadResult
 from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine
 from ftj_spice.netlist.circuit import ArrayCircuit, Drive
-from ftj_spice.netlist.process.process import load_process
+from ftj_spice.netlist.process.process import Process
 from ftj_spice.periphery.chain import Chain, available_chains, load_chain
+from ftj_spice.periphery.identity import transistors_of
 from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.periphery.readout import read_columns
 from ftj_spice.periphery.rig import Condition
@@ -40,27 +41,44 @@ LIMIT = 1.0
 """Largest deviation of a code allowed, in steps: next to a transition the macromodel may take the other side."""
 
 
-def transistor_chain(model: Macromodel) -> Chain:
-    """Returns the chain that a macromodel was made from.
+def transistor_chain(model: Macromodel) -> tuple[Chain, Process]:
+    """Returns the chain that a macromodel was made from, and its process, their content unchanged since then.
 
     Raises:
-        SettingsError: It has none with a converter of transistors.
+        SettingsError: It has none with a converter of transistors, they are not found, or say something else by now.
+        FtjSpiceError: The process's models are missing.
     """
-    if model.convert is None or model.name not in available_chains():
+    if model.convert is None or not has_transistors(model):
         raise SettingsError(
-            f"periphery '{model.name}' has no chain of transistors from the bit line to the code; known: "
+            f"periphery '{model.name}' has no chain of transistors from the bit line to the code; packaged ones: "
             f"{', '.join(name for name in available_chains() if load_chain(name).convert is not None)}; --engine fast "
             "takes its macromodel"
         )
-    return load_chain(model.name)
+    return transistors_of(model)
 
 
-def check_time(reads: int, jobs: int) -> None:
+def check_transistors(model: Macromodel | None) -> None:
+    """Refuses a macromodel whose transistors an audit will not find as they were, before anything runs.
+
+    Raises:
+        FtjSpiceError: See `transistor_chain`; a macromodel without a chain has no audit, and passes.
+    """
+    if model is not None and model.convert is not None and has_transistors(model):
+        transistor_chain(model)
+
+
+def has_transistors(model: Macromodel) -> bool:
+    """Returns whether a macromodel says which chain of transistors it was made from."""
+    return model.identity is not None and model.identity.chain is not None
+
+
+def check_time(reads: int, jobs: int, fewer: str = "fewer and smaller products") -> None:
     """Refuses what would take transistors too long.
 
     Args:
         reads: Reads of single columns.
         jobs: Workers side by side.
+        fewer: What would take less.
 
     Raises:
         SettingsError: It would; the sentence gives the estimate.
@@ -69,8 +87,7 @@ def check_time(reads: int, jobs: int) -> None:
     if seconds > LONGEST:
         raise SettingsError(
             f"reading {reads} columns through transistors would take ngspice about {duration(seconds)}, more than the "
-            f"{duration(LONGEST)} allowed: take --engine fast, whose macromodel is audited by transistors, or fewer "
-            "and smaller products"
+            f"{duration(LONGEST)} allowed: take --engine fast, whose macromodel is audited by transistors, or {fewer}"
         )
 
 
@@ -84,7 +101,7 @@ def refuse_transistors(model: Macromodel, reads: int) -> NoReturn:
     raise SettingsError(
         f"reading the decoder's {reads} columns through transistors would take ngspice about "
         f"{duration(reads * PER_READ)}: take --engine fast, where the macromodel of '{model.name}' reads and "
-        "transistors audit it, with --set engine.sample=ngspice if ngspice is to simulate the sampling array; "
+        "transistors audit it, with --set engine.sample=transistors if they are to read the sampling array; "
         "'ftj-spice vmm --engine ngspice' reads small products through transistors"
     )
 
@@ -104,7 +121,7 @@ class TransistorReader:
 
     def __init__(self, model: Macromodel, card: Card, engine: NgspiceEngine, scale: float, seed: int) -> None:
         self._model, self._card, self._engine, self._scale, self._seed = model, card, engine, scale, seed
-        self._chain = transistor_chain(model)
+        self._chain, self._process = transistor_chain(model)
         self._known: list[NDArray[np.float64]] = []
 
     def __enter__(self) -> "TransistorReader":
@@ -123,7 +140,7 @@ class TransistorReader:
         if circuit.wiring.transistor:
             raise SettingsError("columns are read through transistors in arrays without select transistors only")
         conductance = _conductance(circuit, self._card)
-        condition = _condition(self._model, (self._seed, self._number(conductance)))
+        condition = _condition(self._model, self._process, (self._seed, self._number(conductance)))
         found = read_columns(
             self._chain, condition, self._card, conductance / self._scale, np.asarray(drive.lines), self._engine,
             progress=progress,
@@ -165,12 +182,14 @@ def audit_periphery(
         observer: Told about progress.
 
     Raises:
+        SettingsError: The transistors are not those that the macromodel was made from.
         EngineError: A simulation failed.
     """
     loud = [k for k, read in enumerate(kept) if np.any(read.drive.lines)]
-    if not loud or model.convert is None or model.name not in available_chains():
+    if not loud or model.convert is None or not has_transistors(model):
         return None
-    chain, condition = load_chain(model.name), _condition(model, None)
+    chain, process = transistor_chain(model)
+    condition = _condition(model, process, None)
     rng = generator(seed, "periphery-audit")
     told = part_of(observer, "audit of periphery")
     count = -(-len(loud) // READS_PER_AUDIT)
@@ -200,5 +219,5 @@ def _conductance(circuit: ArrayCircuit, card: Card) -> NDArray[np.float64]:
     return circuit.cells.current(np.full(circuit.cells.shape, card.vmm_voltage)) / card.vmm_voltage
 
 
-def _condition(model: Macromodel, mismatch: tuple[int, int] | None) -> Condition:
-    return Condition(load_process(model.process), model.corner, model.temperature, mismatch=mismatch)
+def _condition(model: Macromodel, process: Process, mismatch: tuple[int, int] | None) -> Condition:
+    return Condition(process, model.corner, model.temperature, mismatch=mismatch)

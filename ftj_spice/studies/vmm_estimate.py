@@ -40,6 +40,7 @@ class Expected:
         reads: Reads of a tile by that engine, all together.
         audit: The audit.
         budget: Whether there is a budget.
+        things: What is read.
     """
 
     engine: str
@@ -47,6 +48,7 @@ class Expected:
     reads: int
     audit: AuditTime = field(default_factory=AuditTime)
     budget: bool = False
+    things: str = "tiles"
 
     @property
     def long(self) -> bool:
@@ -60,7 +62,9 @@ class Expected:
         if self.seconds > least:
             advice = "; --no-budget shortens it" if self.budget else ""
             name = "the fast engine" if self.engine == "fast" else self.engine
-            parts.append(f"{name} will take about {duration(self.seconds)} for {self.reads} reads of tiles{advice}")
+            parts.append(
+                f"{name} will take about {duration(self.seconds)} for {self.reads} reads of {self.things}{advice}"
+            )
         if self.audit.seconds > least:
             parts.append(
                 f"the audit will take ngspice about {duration(self.audit.seconds)}; smaller tiles (read.tile_rows, "

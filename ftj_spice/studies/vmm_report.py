@@ -3,14 +3,18 @@
 import math
 from typing import TYPE_CHECKING
 
+from matplotlib.figure import Figure
+
+from ftj_spice.array.budget import Budget
 from ftj_spice.results.plots import array_map, timing_bar, vmm_error
+from ftj_spice.results.plots.budget import error_budget as budget_figure
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.results.units import grouped
 from ftj_spice.studies.energy_report import energy_section, periphery_section
 
 if TYPE_CHECKING:
-    from ftj_spice.studies.vmm import VmmResult
+    from ftj_spice.studies.vmm_result import VmmResult
 
 SHOWN = 5000
 """Products drawn, at most."""
@@ -27,6 +31,7 @@ def render_vmm_report(result: "VmmResult", durations: dict[str, float]) -> str:
         f"{result.layer.engine}",
     )
     _product(report, result)
+    _transistors(report, result)
     _budget(report, result)
     _sums(report, result)
     _audit(report, result)
@@ -95,9 +100,26 @@ def _product(report: Report, result: "VmmResult") -> None:
     )
 
 
-def _budget(report: Report, result: "VmmResult") -> None:
-    from ftj_spice.studies.vmm import figure_of
+def _transistors(report: Report, result: "VmmResult") -> None:
+    found = result.metrics.get("transistors")
+    if found is None:
+        return
+    full = result.layer.full_scale
+    report.section(
+        "Transistors and their macromodel",
+        "Every column of this product was read through transistors in ngspice. The same product by their macromodel "
+        "beside it; the circuits of both are drawn apart, and the transistors are without noise.",
+    )
+    names = {
+        "rms_error_by_transistors": "through transistors, against the exact product",
+        "rms_error_by_macromodel": "by the macromodel, against the exact product",
+        "rms_difference": "between the two",
+    }
+    rows = [[text, found[name], _percent(found[name] / full if full else None)] for name, text in names.items()]
+    report.table(rows, ["rms error", "of the outputs", "of the full scale"], "Errors of both.")
 
+
+def _budget(report: Report, result: "VmmResult") -> None:
     budget = result.budget
     if budget is None:
         return
@@ -107,7 +129,12 @@ def _budget(report: Report, result: "VmmResult") -> None:
         "them. Line, driver and sense resistance are taken with ohmic cells; the line of the I-V law is what the "
         "card's law changes about that.",
     )
-    report.figure(figure_of(budget), "Rms errors of the outputs.", "Bar chart of the error budget")
+    if "transistors" in result.metrics:
+        report.note(
+            "Some eight products more through transistors would take too long: this is the budget of the product by "
+            "their macromodel. How far that is from the transistors, the section above tells."
+        )
+    report.figure(budget_plot(budget), "Rms errors of the outputs.", "Bar chart of the error budget")
     rows = [
         [entry.label, entry.error, _percent(entry.relative), _bits(entry.effective_bits)]
         for entry in (*budget.contributions, budget.together)
@@ -119,6 +146,16 @@ def _budget(report: Report, result: "VmmResult") -> None:
         f"Root of the sum of the squared contributions: {independent:.4g}; all together: {together:.4g}, {share}. They "
         "differ where contributions depend on one another: clipping at the converter, for example, or levels that "
         "programming blurs."
+    )
+
+
+def budget_plot(budget: Budget) -> Figure:
+    """Returns the plot of a budget."""
+    return budget_figure(
+        [entry.label for entry in budget.contributions],
+        [entry.relative if budget.full_scale else 0.0 for entry in budget.contributions],
+        budget.together.relative if budget.full_scale else 0.0,
+        budget.root_sum_square / budget.full_scale if budget.full_scale else 0.0,
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.constants import elementary_charge
 from scipy.stats import chi2
 
 from ftj_spice.array.circuits import CircuitReadout, ground_error
@@ -170,3 +171,14 @@ def test_calibration_takes_gain_and_ground_out(fast):
     plain = _product(single, model, fast)
     known = _product(single.model_copy(update={"calibration": "linear"}), model, fast)
     assert known.error < 0.6 * plain.error
+
+
+@pytest.mark.parametrize(("integrates", "window"), [(False, 2e-6), (True, 2e-6 * 6.3 / 1.6)])
+def test_shot_noise_is_averaged_over_the_circuits_own_window(integrates, window):
+    """A TIA's by its bandwidth, however small the currents; an integrator's window grows as its range shrinks."""
+    model = _model(sense={"integrates": integrates, "averaging": 2e-6, "time": 1e-5})
+    readout = _readout(model, ReadSettings())
+    assert readout.behaviour.shot == pytest.approx(elementary_charge / window)
+    assert readout.time == pytest.approx(window + 8e-6 if integrates else 1e-5)
+    plain = _readout(_model(sense={"time": 1e-5}))
+    assert plain.behaviour.shot == pytest.approx(elementary_charge / 1e-5)

@@ -46,7 +46,7 @@ def test_an_audit_beyond_its_limit_is_in_the_exit_status(call, tmp_path, monkeyp
         (("--challenges", "1000000"), "'challenges'"),
         (("--card", "hzo_mfis_nominl"), "did you mean 'hzo_mfis_nominal'"),
         (("--set", "spread=0"), "pristine cells carry no fingerprint"),
-        (("-j", "0"), "jobs must lie between 1 and"),
+        (("-j", "-1"), "jobs must lie between 1 and"),
         (("--config", "missing.toml"), "can't read the settings file missing.toml"),
         (("--set", "line_resistance=-1"), "'line_resistance'"),
     ],

@@ -26,7 +26,7 @@ def test_maps_and_says_what_came_out(call, tmp_path):
     done = call("sample", *SWEEPS, "-o", "map", "--goal", "fastest", "--seed", "3", *QUICK)
     assert done.code == 0, done.err
     assert "4 operating points" in done.out
-    assert "simulation over closed form: largest of 56 deviations" in done.out
+    assert "simulation over closed form: largest of 60 deviations" in done.out
     assert "audit: 1 random points against ngspice" in done.out
     assert "\nfastest: " in done.out
     assert "reads go in the direction of the stored polarization" in done.out
@@ -103,7 +103,7 @@ def test_settings_of_a_draw_are_printed(call):
         (("--calibration", "a.npz", "--sweep-time", "1ms:5ms:2"), "--sweep-time does not go with --calibration"),
         (("-n", "5"), "-n goes with --calibration only"),
         (("--set", "limits.distance=0"), "limits.distance"),
-        (("-j", "0"), "jobs must lie between 1"),
+        (("-j", "-1"), "jobs must lie between 1"),
         (("--card", "nope"), "no device card named 'nope'"),
     ],
 )

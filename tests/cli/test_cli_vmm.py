@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ftj_spice.studies import vmm as study
+from ftj_spice.studies import vmm_product as study
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def _strict(audit_reads):
         (("--weights", "W.npy", "--set", "read.high=1.5"), "'read.high'"),
         (("--weights", "W.npy", "--engine", "spectre"), "'engine.read'"),
         (("--weights", "W.npy", "--vectors", "0"), "the number of random input vectors must be at least 1, got 0"),
-        (("--weights", "W.npy", "-j", "0"), "jobs must lie between 1 and"),
+        (("--weights", "W.npy", "-j", "-1"), "jobs must lie between 1 and"),
         (("--weights", "mnist"), "--weights mnist: give a .npy file, or a decoder's layer, such as mnist:2"),
         (("--weights", "mnist:9"), "layers of mnist are numbered 1 to 3"),
         (("--weights", "other:1"), "no shipped decoder is called 'other'"),

@@ -65,7 +65,7 @@ def test_an_audit_out_of_reach_is_refused_before_the_product(files):
 
 
 def test_long_runs_are_announced_once(call, files, monkeypatch):
-    monkeypatch.setattr("ftj_spice.studies.vmm_estimate.LONG", 0.01)
+    monkeypatch.setattr("ftj_spice.studies.vmm_estimate.LONG", 0.001)
     words = (*WORDS, "--vectors", "9", "--engine", "ngspice", "--audit", "0", "-o")
     assert call(*words, "run").err.startswith("ftj-spice: ngspice will take about 0 seconds for ")
     assert call(*words, "quiet", "--quiet").err == ""

@@ -73,3 +73,16 @@ def test_seed_streams_depend_on_seed_purpose_and_index_only():
 def test_packaged_folders_are_there():
     assert (resources.models() / "cards" / "hzo_mfis_nominal.toml").is_file()
     assert list(resources.netlists().rglob("*.j2"))
+
+
+class Loaded(Strict):
+    name: str
+    folder: str = Field(default="", exclude=True)
+
+
+def test_what_loaders_fill_in_is_no_setting():
+    with pytest.raises(SettingsError, match=r"^a\.toml: unknown setting 'folder'; known here: name$"):
+        Loaded.parse({"name": "a", "folder": "/"}, "a.toml")
+    with pytest.raises(SettingsError, match=r"unknown setting 'x'; known here: name$"):
+        Loaded.parse({"name": "a", "x": 1}, "a.toml")
+    assert Loaded.parse({"name": "a"}, "a.toml").model_copy(update={"folder": "/"}).folder == "/"

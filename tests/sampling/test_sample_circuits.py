@@ -62,14 +62,18 @@ def test_trimming_takes_a_ground_error_and_an_offset_out():
 
 
 def test_planted_noise_and_gain_have_their_size():
-    columns, parts = 400, np.zeros((50, 400))
-    circuits = ColumnCircuits.draw(_model(noise=0.02 * 6.3e-9, gain_sigma=0.03), columns, 1)
-    out = circuits.outputs(parts)
-    low, high = chi2.ppf([5e-6, 1 - 5e-6], out.size)  # a false alarm once in 1e5 runs
-    assert low < np.sum((out / 0.02) ** 2) < high
+    columns, parts = 400, np.full((50, 400), 0.1)
+    fine = 16  # bits: so that codes are values
+    noisy = ColumnCircuits.draw(_model(noise=0.02 * 6.3e-9), columns, 1)
+    seen = (noisy.codes(parts, fine) + 0.5) / 2**fine
+    low, high = chi2.ppf([5e-6, 1 - 5e-6], seen.size)  # a false alarm once in 1e5 runs
+    assert low < np.sum(((seen - 0.1) / 0.02) ** 2) < high
+    assert np.array_equal(noisy.codes(parts, fine), noisy.codes(parts, fine))
+    gained = ColumnCircuits.draw(_model(gain_sigma=0.03), columns, 1)
+    found = (gained.codes(parts[:1], fine)[0] + 0.5) / 2**fine / 0.1
+    assert found == pytest.approx(gained.gain, abs=1.0 / 2**fine / 0.1)
     low, high = chi2.ppf([5e-6, 1 - 5e-6], columns)
-    assert low < np.sum(((circuits.gain - 1.0) / 0.03) ** 2) < high
-    assert np.array_equal(out, circuits.outputs(parts))
+    assert low < np.sum(((gained.gain - 1.0) / 0.03) ** 2) < high
 
 
 def test_a_front_end_that_does_not_integrate_keeps_a_quarter_of_its_range():
@@ -93,7 +97,7 @@ def test_comparators_lose_bits_by_offset_and_noise():
     model = Macromodel(kind="decide", **BASE, decide=DecideModel(noise=0.5 * 1e-11 * gain))
     deciders = Deciders.draw(model, 3, 0, 2e-11)
     assert deciders.noise == pytest.approx(0.5e-11)
-    assert deciders.error_rate(swing, np.full((16, 3), 0.5)) == pytest.approx(norm.cdf(-2.0))
+    assert deciders.misread(swing, 1.0) == pytest.approx(norm.cdf(-2.0))
     counts = np.full((5000, 3), 16.0)
     lost = 16.0 - deciders.flips(counts, swing)
     expected = 16 * norm.cdf(-2.0)

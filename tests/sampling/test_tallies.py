@@ -55,7 +55,7 @@ def test_sums_are_those_of_the_dwells_histories():
     for k, lag in enumerate(tallies.LAGS):
         assert means[tallies.FILLED + 1 + k] == pytest.approx(np.mean(z[:-lag] * z[lag:]), rel=1e-9)
     assert means[tallies.BELOW] == np.mean(z <= point.table.place[0])
-    codes = np.clip(np.floor(point.table.offset[0] + point.table.gain[0] * z), -128, 127).astype(int)
+    codes = np.searchsorted(point.table.thresholds[0], z, side="right") - 128
     assert means[tallies.SURPRISAL] == pytest.approx(np.mean(point.table.surprisal[0, codes + 128]), rel=1e-12)
     assert means[tallies.MODAL] == np.mean(
         (codes + 128 >= point.table.modal[0, 0]) & (codes + 128 <= point.table.modal[0, 1])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.netlist.catalogue.variant import Limit, load_variant
+from ftj_spice.netlist.process.process import load_process
 from ftj_spice.periphery.bench import Curve
 from ftj_spice.periphery.benches import bench
 from ftj_spice.periphery.macromodel import available_macromodels, load_macromodel
@@ -17,6 +18,7 @@ from ftj_spice.studies.periphery.limits import Bound, bounds_of, broken_limits
 from ftj_spice.studies.periphery.macromodels import macromodel_section
 from ftj_spice.studies.periphery.merits import merits, pareto_front
 from ftj_spice.studies.periphery.results import VariantResults
+from ftj_spice.studies.periphery.settings import PeripherySettings
 from ftj_spice.studies.periphery.statistics import difference, sigma_of, yield_of
 from ftj_spice.studies.periphery.subjects import Subject
 from ftj_spice.studies.periphery.tables import figure_table
@@ -81,6 +83,7 @@ def test_sigma_and_its_error():
     # The stated error is that of the estimate: 4000 estimates give theirs to about 1.1 %; 5 % is four standard errors.
     assert np.std(found[:, 0]) == pytest.approx(np.mean(found[:, 1]), rel=0.05)
     assert sigma_of(np.array([1.0, np.nan])) is None
+    assert sigma_of(np.full(7, 0.1)) == (0.0, 0.0)
 
 
 def test_yield_counts_failed_draws_as_bad():
@@ -205,10 +208,11 @@ def test_page_lists_macromodels_of_the_circuits_that_were_measured():
     names = [name for name in available_macromodels() if name.startswith("generic/")]
     model = load_macromodel(names[0])
     report = Report("test")
-    run = SimpleNamespace(processes={"generic": None}, subjects=[Subject(model.variants[0])])
+    nothing = {"settings": PeripherySettings(), "processes": {"generic": load_process("generic")}}
+    run = SimpleNamespace(**nothing, subjects=[Subject(model.variants[0])])
     macromodel_section(report, run)
     page = report.html()
     assert f"generic/{model.name}" in page and "sky130/" not in page
     empty = Report("test")
-    macromodel_section(empty, SimpleNamespace(processes={"generic": None}, subjects=[Subject("nobody")]))
+    macromodel_section(empty, SimpleNamespace(**nothing, subjects=[Subject("nobody")]))
     assert "Macromodels" not in empty.html()

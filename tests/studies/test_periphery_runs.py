@@ -1,13 +1,15 @@
 """`generate` and `vmm` with a periphery: files, conflicts, energy, same result for any number of workers."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.generative.decoder import Decoder
+from ftj_spice.netlist.process.process import load_process
+from ftj_spice.periphery.chain import load_chain
+from ftj_spice.periphery.identity import identity_of_chain
 from ftj_spice.periphery.macromodel import ConvertModel, DecideModel, Macromodel, SenseModel
 from ftj_spice.studies.generate import generate
 from ftj_spice.studies.macromodel import with_converter
@@ -76,24 +78,23 @@ def test_conflicts_are_told_by_name(stored):
         generate(_settings(chain, read={"adc_bits": 7, "integration_time": 1e-6}))
     with pytest.raises(SettingsError, match="no macromodel of a periphery named 'nonsense'"):
         generate(_settings("nonsense"))
-    with pytest.raises(SettingsError, match="only decides bits"):
-        generate(_settings(stored_decider(stored)))
+    with pytest.raises(SettingsError, match="only decides bits"):  # by its parts: the file says that it is a chain
+        generate(_settings(stored(decide=DecideModel(offset_sigma=1e-3))))
     with pytest.raises(SettingsError, match=r"read\.coding='bit-serial'"):
         generate(_settings(stored(sense=SENSE), read={"coding": "amplitude"}))
 
 
-def stored_decider(stored):
-    path = stored(decide=DecideModel(offset_sigma=1e-3))
-    Path(path).write_text(json.dumps(json.loads(Path(path).read_text()) | {"kind": "decide"}))
-    return path
-
-
 def test_a_decoder_is_not_read_through_transistors(stored):
-    settings = _settings("integrator_sar", engine={"sample": "fast", "read": "ngspice"})
+    name, slow = "integrator_sar", {"sample": "fast", "read": "ngspice"}
+    made_from = identity_of_chain(load_chain(name), name, load_process("generic"), "generic", "tt")
+    chain = {"sense": SENSE, "convert": ConvertModel(bits=6)}
     with pytest.raises(
         SettingsError, match=r"through transistors would take ngspice about \d+ days: take --engine fast"
     ):
-        generate(settings)
+        generate(_settings(stored(**chain, identity=made_from), engine=slow))
+    changed = made_from.model_copy(update={"circuits_sha256": 64 * "0"})
+    with pytest.raises(SettingsError, match=r"chain 'integrator_sar' has another content than when .* make it anew"):
+        generate(_settings(stored(**chain, identity=changed), engine=slow))
     with pytest.raises(SettingsError, match="has no chain of transistors"):
         transistor_chain(Macromodel(kind="chain", **BASE, sense=SENSE))
     check_time(7000, 1)

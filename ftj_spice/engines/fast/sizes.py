@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ftj_spice.common.cores import cores
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.engines.fast.lanes import LANES
 from ftj_spice.engines.fast.mixing import DEPTH
@@ -23,9 +24,7 @@ _LONGEST = 7 * 24 * 3600.0  # s
 
 def threads(jobs: int) -> int:
     """Returns the number of threads for `jobs`; 0 stands for all processors this process may use."""
-    if jobs > 0:
-        return jobs
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return jobs if jobs > 0 else cores()
 
 
 def available_memory() -> float:

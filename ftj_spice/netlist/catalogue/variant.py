@@ -9,8 +9,6 @@ The template is the body of a subcircuit in plain SPICE, with roles in place of 
 See `ftj_spice.netlist.catalogue.body` for what it may hold.
 """
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -18,14 +16,14 @@ from pydantic import Field, model_validator
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import read_regular, reason
+from ftj_spice.common.packaged import Packaged, read_text, read_toml
 from ftj_spice.common.quantities import in_unit
 from ftj_spice.common.settings import Line, Strict
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Kind = Literal["sense", "decide", "convert", "drive"]
 KINDS: tuple[Kind, ...] = ("sense", "decide", "convert", "drive")
-LARGEST_FILE = 2**20
+PACKAGED = Packaged("periphery variant", lambda: [resources.netlists() / "periphery" / kind for kind in KINDS])
 
 
 class Parameter(Strict):
@@ -141,12 +139,12 @@ class Variant(Strict):
         Raises:
             SettingsError: It can't be read.
         """
-        return _read(self.folder / f"{self.template or self.name}.cir.j2")
+        return read_text(self.folder / f"{self.template or self.name}.cir.j2")
 
 
 def available_variants(kind: Kind | None = None) -> list[str]:
     """Returns the names of the packaged variants, by kind."""
-    return [path.stem for one in KINDS if kind in (None, one) for path in sorted((_folder() / one).glob("*.toml"))]
+    return [path.stem for path in PACKAGED.files() if kind in (None, path.parent.name)]
 
 
 def load_variant(variant: str | Path) -> Variant:
@@ -158,29 +156,5 @@ def load_variant(variant: str | Path) -> Variant:
     Raises:
         SettingsError: No such variant, unreadable or malformed files, or a TOML file that does not fit the model.
     """
-    path, ours = Path(variant), False
-    if path.suffix != ".toml":
-        found = {one.stem: one for kind in KINDS for one in (_folder() / kind).glob("*.toml")}
-        if str(variant) not in found:
-            near = difflib.get_close_matches(str(variant), found, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(found))}; or a .toml file"
-            raise SettingsError(f"no periphery variant named {str(variant)[:60]!r}; {hint}")
-        path, ours = found[str(variant)], True
-    try:
-        data = tomllib.loads(_read(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    return Variant.parse(data, str(path)).model_copy(update={"folder": path.parent, "ours": ours})
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_regular(path, LARGEST_FILE).decode()
-    except OSError as error:
-        raise SettingsError(f"can't read {path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8 text") from None
-
-
-def _folder() -> Path:
-    return resources.netlists() / "periphery"
+    path, ours = PACKAGED.find(variant)
+    return Variant.parse(read_toml(path), str(path)).model_copy(update={"folder": path.parent, "ours": ours})

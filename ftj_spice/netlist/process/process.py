@@ -3,8 +3,6 @@
 The packaged ones are `generic` (cards of our own, nothing to install) and `sky130`; a third is a TOML file and a path.
 """
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ftj_spice.common import resources
 from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import read_regular, reason
+from ftj_spice.common.packaged import Packaged, read_toml
 from ftj_spice.common.quantities import Metres, Volts, in_unit
 from ftj_spice.common.settings import Line, Strict
 
@@ -21,7 +19,7 @@ Role = Literal["nmos", "pmos", "nmos_hv", "pmos_hv", "nmos_lvt", "pmos_lvt", "pm
 """What a template asks for: core transistors, thick-oxide (`hv`), low and high threshold."""
 FilePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./{}+-]{1,200}$")]
 Place = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./{}+ -]{1,200}\*?$")]
-LARGEST_FILE = 2**18
+PACKAGED = Packaged("process", lambda: [resources.models() / "processes"])
 
 
 class Device(Strict):
@@ -185,7 +183,7 @@ class Process(Strict):
 
 def available_processes() -> list[str]:
     """Returns the names of the packaged processes."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return PACKAGED.names()
 
 
 def load_process(process: str | Path) -> Process:
@@ -197,24 +195,5 @@ def load_process(process: str | Path) -> Process:
     Raises:
         SettingsError: No such process, an unreadable or malformed file, or one that does not fit the model.
     """
-    path = Path(process)
-    if path.suffix != ".toml":
-        known = available_processes()
-        if str(process) not in known:
-            near = difflib.get_close_matches(str(process), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}; or a .toml file"
-            raise SettingsError(f"no process named {str(process)[:60]!r}; {hint}")
-        path = _folder() / f"{process}.toml"
-    try:
-        data = tomllib.loads(read_regular(path, LARGEST_FILE).decode())
-    except OSError as error:
-        raise SettingsError(f"can't read {path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    return Process.parse(data, str(path)).model_copy(update={"folder": path.parent})
-
-
-def _folder() -> Path:
-    return resources.models() / "processes"
+    path, _ = PACKAGED.find(process)
+    return Process.parse(read_toml(path), str(path)).model_copy(update={"folder": path.parent})

@@ -18,10 +18,10 @@ from ftj_spice.engines.protocol import Noise, OperatingPoint, Result, SmallSigna
 from ftj_spice.periphery.bench import Curve, Measurement
 from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.findings import Findings
-from ftj_spice.periphery.power import bias_energy, bias_power
+from ftj_spice.periphery.power import bias_power, supplied
 from ftj_spice.periphery.rig import Netlist, Rig
 from ftj_spice.periphery.spectra import noise_curve, rms, spectrum_curve
-from ftj_spice.periphery.waveform import Waveforms, charge, first_crossing, settling_time, value_at
+from ftj_spice.periphery.waveform import Waveforms, first_crossing, settling_time, value_at
 
 FloatArray = NDArray[np.float64]
 Loop = Literal["servo", "follower", "led"]
@@ -222,11 +222,7 @@ def _settling(stand: Stand, result: Result) -> dict[str, float]:
     for begin in (s.window, 2.0 * s.window):
         inside = (time >= begin) & (time <= begin + 0.99 * s.window)
         took.append(settling_time(time[inside], result["v(out)"][inside], begin, 0.01))
-    parts = {
-        f"energy_{port}": -volts * charge(time, result[f"i(v{port})"], s.window, s.window + max(took))
-        for port, volts in stand.rig.supplies.items()
-    } | bias_energy(stand.rig, max(took))
-    return {"settling_time": max(took), "energy": sum(parts.values()), **parts}
+    return {"settling_time": max(took), **supplied(stand.rig, time, result.vectors, s.window, s.window + max(took))}
 
 
 BENCH = AmplifierBench()

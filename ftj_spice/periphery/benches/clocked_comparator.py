@@ -13,11 +13,12 @@ from ftj_spice.engines.protocol import OperatingPoint
 from ftj_spice.periphery.aperture import input_noise
 from ftj_spice.periphery.bench import Curve, Measurement
 from ftj_spice.periphery.clocked import ClockedCircuit, ClockedComparatorSettings, sampling_aperture
-from ftj_spice.periphery.figures import MeasurementError
+from ftj_spice.periphery.deciding import input_range, times_over_input
 from ftj_spice.periphery.findings import Findings
-from ftj_spice.periphery.probe import device_path
+from ftj_spice.periphery.power import given, supplied
+from ftj_spice.periphery.probe import device_path, transconductance
 from ftj_spice.periphery.rig import Netlist, Rig
-from ftj_spice.periphery.waveform import Waveforms, charge, value_at
+from ftj_spice.periphery.waveform import Waveforms, value_at
 
 FloatArray = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ class ClockedComparatorBench:
         return rig.netlist(
             _TEMPLATE,
             nodes=_PORTS,
-            high=_clock_level(rig),
+            high=rig.condition.core,
             common_mode=s.common_mode,
             start=0.125 * s.period,
             period=s.period,
@@ -75,7 +76,7 @@ class ClockedComparatorBench:
 
     def circuit(self, rig: Rig, session: NgspiceSession) -> ClockedCircuit:
         """Returns the loaded netlist as something to ask for decisions."""
-        return ClockedCircuit(session, self.parse(rig), rig.variant.name, _clock_level(rig))
+        return ClockedCircuit(session, self.parse(rig), rig.variant.name, rig.condition.core)
 
     def measure(self, rig: Rig, figures: Collection[str]) -> Measurement:
         """Measures; see `Bench.measure`."""
@@ -93,20 +94,16 @@ class ClockedComparatorBench:
                 ("decision_time",): lambda: {"decision_time": circuit.decision_time(settings.overdrive)},
                 ("energy",): lambda: _energy(rig, circuit),
                 ("kickback",): lambda: {"kickback": _kickback(circuit, curves, notes)},
-                ("input_low", "input_high"): lambda: _input_range(rig, circuit, curves),
+                ("input_low", "input_high"): lambda: _input_range(circuit, curves),
                 ("noise",): lambda: {"noise": _noise(self, rig, netlist, notes)},
                 ("static_power",): lambda: {"static_power": _static_power(rig, session)},
             }
             for names, way in ways.items():
                 findings.attempt(names, way)
             if rig.condition.mismatch is None and "decision_time" in findings.figures:
-                curves["decision time"] = _decision_times(circuit)
+                curves["decision time"] = times_over_input(circuit.decision_time, settings.overdrives, "the threshold")
                 operation = _operation(rig, circuit)
         return Measurement(findings.figures, operation, curves, findings.failures, notes, {self.name: netlist.text})
-
-
-def _clock_level(rig: Rig) -> float:
-    return rig.condition.process.supplies["core"] * rig.condition.supply
 
 
 def _memory(circuit: ClockedCircuit) -> float:
@@ -118,18 +115,14 @@ def _memory(circuit: ClockedCircuit) -> float:
 def _energy(rig: Rig, circuit: ClockedCircuit) -> dict[str, float]:
     """Returns the energy of one period by supply, and of charging the clock's input."""
     s = circuit.settings
-    currents = {port: f"i(v{port})" for port in rig.supplies}
-    result = circuit.cycle(circuit.threshold() + s.overdrive, (*currents.values(), "i(vclk)"))
+    currents = [f"i(v{port})" for port in rig.supplies]
+    result = circuit.cycle(circuit.threshold() + s.overdrive, (*currents, "i(vclk)"))
     time = result["time"]
     begin = circuit.start - s.edge
-    parts = {
-        f"energy_{port}": -rig.supplies[port] * charge(time, result[current], begin, begin + s.period)
-        for port, current in currents.items()
-    }
+    parts = supplied(rig, time, result.vectors, begin, begin + s.period)
     # The ideal clock gets its charge back; a driver takes it from the supply and gives it to ground.
-    rising = -charge(time, result["i(vclk)"], begin, begin + 0.25 * s.period)
-    parts["energy_clk"] = circuit.high * max(rising, 0.0)
-    return parts | {"energy": float(sum(parts.values()))}
+    parts["energy_clk"] = given(time, result["i(vclk)"], circuit.high, begin, begin + 0.25 * s.period)
+    return parts | {"energy": parts["energy"] + parts["energy_clk"]}
 
 
 def _kickback(circuit: ClockedCircuit, curves: dict[str, Curve], notes: dict[str, str]) -> float:
@@ -155,29 +148,17 @@ def _kickback(circuit: ClockedCircuit, curves: dict[str, Curve], notes: dict[str
     return single[at]
 
 
-def _input_range(rig: Rig, circuit: ClockedCircuit, curves: dict[str, Curve]) -> dict[str, float]:
+def _input_range(circuit: ClockedCircuit, curves: dict[str, Curve]) -> dict[str, float]:
     s = circuit.settings
-    limit = s.slowest * circuit.decision_time(s.overdrive)
-    top = _clock_level(rig)
-    times: dict[float, float] = {}
-    ends = {}
-    for name, direction in (("input_low", -1.0), ("input_high", 1.0)):
-        ends[name] = s.common_mode
-        count = int((s.common_mode if direction < 0 else top - s.common_mode) / s.common_step + 1e-9)
-        for k in range(count + 1):
-            level = s.common_mode + direction * k * s.common_step
-            try:
-                times[level] = circuit.decision_time(s.overdrive, vcommon=level)
-            except MeasurementError:
-                break
-            if times[level] > limit:
-                break
-            ends[name] = level
-    circuit.session.alter(vcommon=s.common_mode)
-    levels = np.array(sorted(times))
-    curves["decision time over the common mode"] = Curve(
-        levels, np.array([times[level] for level in levels]), "common mode (V)", "decision time (s)"
+    ends, curves["decision time over the common mode"] = input_range(
+        lambda level: circuit.decision_time(s.overdrive, vcommon=level),
+        s.slowest * circuit.decision_time(s.overdrive),
+        s.common_mode,
+        circuit.high,
+        s.common_step,
+        "common mode (V)",
     )
+    circuit.session.alter(vcommon=s.common_mode)
     return ends
 
 
@@ -186,7 +167,7 @@ def _noise(bench: ClockedComparatorBench, rig: Rig, netlist: Netlist, notes: dic
     paths = [device_path(netlist, rig.condition.process, device) for device in s.pair]
     with rig.open(bench.netlist(rig, paths)) as session:
         circuit = bench.circuit(rig, session)
-        gates = tuple(f"@{'.'.join(path)}[gm]" for path in paths)
+        gates = tuple(map(transconductance, paths))
         steps, share = sampling_aperture(circuit)
         _, _, quiet = circuit.decide(circuit.threshold(), more=gates)
     middles = 0.5 * (steps[1:] + steps[:-1])
@@ -201,17 +182,6 @@ def _noise(bench: ClockedComparatorBench, rig: Rig, netlist: Netlist, notes: dic
 def _static_power(rig: Rig, session: NgspiceSession) -> float:
     result = session.run(OperatingPoint(), [f"i(v{port})" for port in rig.supplies])
     return float(sum(-volts * result[f"i(v{port})"][0] for port, volts in rig.supplies.items()))
-
-
-def _decision_times(circuit: ClockedCircuit) -> Curve:
-    pairs = []
-    for overdrive in circuit.settings.overdrives:
-        try:
-            pairs.append((overdrive, circuit.decision_time(overdrive)))
-        except MeasurementError:
-            continue
-    x, y = np.array(pairs).T
-    return Curve(x, y, "input beyond the threshold (V)", "decision time (s)")
 
 
 def _operation(rig: Rig, circuit: ClockedCircuit) -> Waveforms:

@@ -14,10 +14,11 @@ from ftj_spice.engines.protocol import Transient
 from ftj_spice.periphery.aperture import window_noise
 from ftj_spice.periphery.bench import Curve, Measurement
 from ftj_spice.periphery.continuous import ContinuousCircuit, ContinuousComparatorSettings
+from ftj_spice.periphery.deciding import input_range, times_over_input
 from ftj_spice.periphery.figures import MeasurementError
 from ftj_spice.periphery.findings import Findings
 from ftj_spice.periphery.power import bias_energy, bias_power
-from ftj_spice.periphery.probe import device_path
+from ftj_spice.periphery.probe import device_path, transconductance
 from ftj_spice.periphery.rig import Netlist, Rig
 from ftj_spice.periphery.telegraph import disagreement, edge_errors
 from ftj_spice.periphery.waveform import Waveforms, charge, crossings, mean_over, value_at
@@ -93,7 +94,7 @@ class ContinuousComparatorBench:
         notes = {"area": f"layout factor {rig.condition.process.layout_factor:g}"}
         operation = None
         with rig.open(netlist) as session:
-            circuit = ContinuousCircuit(session, s, rig.variant.name, _high(rig), "in" in rig.variant.ports)
+            circuit = ContinuousCircuit(session, s, rig.variant.name, rig.condition.core, "in" in rig.variant.ports)
             telegraph = ("disagreement", "missed_edges", "false_edges")
             ways: dict[tuple[str, ...], Callable[[], dict[str, float]]] = {
                 ("area",): lambda: {"area": netlist.deck.area},
@@ -104,20 +105,16 @@ class ContinuousComparatorBench:
                 ("dead_time",): lambda: {"dead_time": _dead_time(self, rig, circuit)},
                 ("energy", "static_power"): lambda: _power(rig, circuit, notes),
                 ("kickback",): lambda: {"kickback": _kickback(rig, circuit)},
-                ("input_low", "input_high"): lambda: _input_range(circuit, rig, curves),
+                ("input_low", "input_high"): lambda: _input_range(circuit, curves),
                 ("noise",): lambda: {"noise": _noise(self, rig, netlist, circuit, notes)},
                 telegraph: lambda: _telegraph(self, rig, circuit, notes),
             }
             for names, way in ways.items():
                 findings.attempt(names, way)
             if rig.condition.mismatch is None and "decision_time" in findings.figures:
-                curves["decision time"] = _decision_times(circuit)
+                curves["decision time"] = times_over_input(circuit.decision_time, s.overdrives, "the trip point")
                 operation = _operation(self, rig, circuit)
         return Measurement(findings.figures, operation, curves, findings.failures, notes, {self.name: netlist.text})
-
-
-def _high(rig: Rig) -> float:
-    return rig.condition.process.supplies["core"] * rig.condition.supply
 
 
 def _smallest_edge(circuit: ContinuousCircuit) -> float:
@@ -182,7 +179,7 @@ def _power(rig: Rig, circuit: ContinuousCircuit, notes: dict[str, str]) -> dict[
     parts |= bias_energy(rig, took)
     taken = sum(bias_power(rig).values())
     notes["static_power"] = (
-        f"with {1e6 * taken / _high(rig):g} uA of bias current from the core supply; mean of both states"
+        f"with {1e6 * taken / rig.condition.core:g} uA of bias current from the core supply; mean of both states"
     )
     notes["energy"] = (
         "from a step of the input until the output has switched, standing power and bias current included; "
@@ -209,32 +206,18 @@ def _kickback(rig: Rig, circuit: ContinuousCircuit) -> float:
     return largest
 
 
-def _input_range(circuit: ContinuousCircuit, rig: Rig, curves: dict[str, Curve]) -> dict[str, float]:
+def _input_range(circuit: ContinuousCircuit, curves: dict[str, Curve]) -> dict[str, float]:
     s = circuit.settings
+
+    def decision_time(level: float) -> float:
+        heights = {sign: circuit.trip(sign) + s.overdrive for sign in (1.0, -1.0)}
+        return max(circuit.delay(sign, height, vlevel=level) for sign, height in heights.items())
+
     limit = s.slowest * circuit.decision_time(s.overdrive)
-    top = _high(rig)
-    times: dict[float, float] = {}
-    ends = {}
-    for name, direction in (("input_low", -1.0), ("input_high", 1.0)):
-        ends[name] = s.level
-        count = int((s.level if direction < 0 else top - s.level) / s.level_step + 1e-9)
-        for k in range(count + 1):
-            level = s.level + direction * k * s.level_step
-            try:
-                heights = [circuit.trip(sign) + s.overdrive for sign in (1.0, -1.0)]
-                times[level] = max(
-                    circuit.delay(sign, height, vlevel=level) for sign, height in zip((1.0, -1.0), heights, strict=True)
-                )
-            except MeasurementError:
-                break
-            if times[level] > limit:
-                break
-            ends[name] = level
-    circuit.session.alter(vlevel=s.level)
-    levels = np.array(sorted(times))
-    curves["decision time over the level"] = Curve(
-        levels, np.array([times[level] for level in levels]), "level of the input (V)", "decision time (s)"
+    ends, curves["decision time over the level"] = input_range(
+        decision_time, limit, s.level, circuit.high, s.level_step, "level of the input (V)"
     )
+    circuit.session.alter(vlevel=s.level)
     return ends
 
 
@@ -245,7 +228,7 @@ def _noise(
     paths = [device_path(netlist, rig.condition.process, device) for device in s.pair]
     height = circuit.trip(1.0) + s.overdrive
     delay = circuit.delay(1.0, height)
-    gates = [f"@{'.'.join(path)}[gm]" for path in paths]
+    gates = list(map(transconductance, paths))
     with rig.open(bench.netlist(rig, probes=paths)) as session:
         result = replace(circuit, session=session).step(1.0, height, gates)
     during = np.linspace(circuit.begin + s.edge, circuit.begin + delay, 50)
@@ -278,17 +261,6 @@ def _telegraph(
         f"{1e6 * s.dwell:g} us on the mean, no noise"
     )
     return {"disagreement": share, "missed_edges": missed, "false_edges": false}
-
-
-def _decision_times(circuit: ContinuousCircuit) -> Curve:
-    pairs = []
-    for overdrive in circuit.settings.overdrives:
-        try:
-            pairs.append((overdrive, circuit.decision_time(overdrive)))
-        except MeasurementError:
-            continue
-    x, y = np.array(pairs).T
-    return Curve(x, y, "input beyond the trip point (V)", "decision time (s)")
 
 
 def _operation(bench: ContinuousComparatorBench, rig: Rig, circuit: ContinuousCircuit) -> Waveforms:

@@ -22,10 +22,10 @@ from ftj_spice.periphery.bench import Curve, Measurement
 from ftj_spice.periphery.charge_noise import doubly_sampled
 from ftj_spice.periphery.column import Column
 from ftj_spice.periphery.figures import MeasurementError
-from ftj_spice.periphery.power import bias_energy, bias_power
+from ftj_spice.periphery.power import bias_power, supplied
 from ftj_spice.periphery.rig import Netlist, Rig
 from ftj_spice.periphery.stimulus import steps
-from ftj_spice.periphery.waveform import Waveforms, charge, mean_over, settling_time, value_at
+from ftj_spice.periphery.waveform import Waveforms, mean_over, settling_time, value_at
 
 FloatArray = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ _CLOCKS = ("reset", "sample", "hold")
 
 
 class IntegratorSettings(Strict):
-    """Settings of the bench."""
+    """Settings of the bench: of integrators, and of amplifiers that are clocked as they are."""
 
     rows: Annotated[int, Field(ge=2, le=1024)] = 64
     """Cells of the column; all of them in the low-resistance state at V_VMM are full scale."""
@@ -73,9 +73,17 @@ class IntegratorSettings(Strict):
     """Steps of the transient in a window, at least."""
     linear_within: Annotated[Number, Field(gt=0, lt=1)] = 0.01
     """Deviation from the straight line that bounds the range, in parts of full scale."""
+    time_constant: Annotated[Seconds, Field(gt=0)] | None = None
+    """Of a resistive feedback: the output follows the current, and a longer window makes it no larger; none: charge is
+    collected."""
     paths: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]* [a-z][a-z0-9_]*$")], ...] = ()
     """Pairs of nodes of the template, such as `inn amp`, across amplifiers whose feedback is a capacitor: for the noise
     analysis an ideal conductance gives each its operating point."""
+
+    @property
+    def averaging(self) -> float:
+        """Time in s over which a read averages the current; of a time constant twice that, by its noise bandwidth."""
+        return self.window if self.time_constant is None else 2.0 * self.time_constant
 
 
 @dataclass(frozen=True)
@@ -241,14 +249,11 @@ def _energies(rig: Rig, reads: Reads, s: IntegratorSettings, parts: FloatArray) 
     """Energy of the half-scale read from each supply and bias current, and power at rest, at the end of a reset."""
     t = _times(s, s.hold_time)
     begin = t["period"] * int(np.flatnonzero(parts == 0.5)[0])
-    time, found, rest = reads.result["time"], {}, 0.0
+    time, rest = reads.result["time"], sum(bias_power(rig).values())
     for port, volts in rig.supplies.items():
         current = -reads.result[f"i(v{port})"]
-        found[f"energy_{port}"] = volts * charge(time, current, begin, begin + t["period"])
         rest += volts * mean_over(time, current, begin + 0.5 * s.reset_time, begin + 0.9 * s.reset_time)
-    found |= bias_energy(rig, t["period"])
-    rest += sum(bias_power(rig).values())
-    return found | {"energy": sum(found.values()), "static_power": rest}
+    return supplied(rig, time, reads.result.vectors, begin, begin + t["period"]) | {"static_power": rest}
 
 
 def _settling(rig: Rig, s: IntegratorSettings, reads: Reads, gain: float) -> tuple[float, str]:

@@ -1,7 +1,9 @@
 """Plots of periphery circuits: trade-offs, operations, transfer curves, Monte Carlo draws."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -54,13 +56,16 @@ class Draws:
 
 
 @styled
-def trade_offs(names: Sequence[str], pairs: Sequence[tuple[Axis, Axis, ArrayLike]]) -> Figure:
+def trade_offs(
+    names: Sequence[str], pairs: Sequence[tuple[Axis, Axis, ArrayLike]], failing: Collection[int] = ()
+) -> Figure:
     """Draws circuits against each other in several pairs of quantities, each less the better, on logarithmic axes.
 
     Args:
         names: Of the circuits.
         pairs: For each panel the horizontal and the vertical axis, and the indices of the circuits on the Pareto front
             by ascending horizontal value.
+        failing: Indices of the circuits that are drawn hollow.
 
     Raises:
         ValueError: Shapes do not fit.
@@ -72,15 +77,19 @@ def trade_offs(names: Sequence[str], pairs: Sequence[tuple[Axis, Axis, ArrayLike
     for ax in axes[len(pairs) :]:
         ax.set_visible(False)
     for ax, (x, y, front) in zip(axes, pairs, strict=False):
-        _trade_off(ax, names, x, y, np.asarray(front, int))
-    handles = [_mark(axes[0], index, name) for index, name in enumerate(names)]
+        _trade_off(ax, names, x, y, np.asarray(front, int), failing)
+    handles = [_mark(axes[0], index, name, index in failing) for index, name in enumerate(names)]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(names), 3))
     return figure
 
 
-def _mark(ax: Axes, index: int, label: str) -> Line2D:
+def _mark(ax: Axes, index: int, label: str, hollow: bool) -> Line2D:
     """Returns the legend's mark of a circuit."""
-    (line,) = ax.plot([], [], linestyle="", color=COLOURS[index % len(COLOURS)], marker=_marker(index), label=label)
+    colour = COLOURS[index % len(COLOURS)]
+    (line,) = ax.plot(
+        [], [], linestyle="", color=colour, marker=_marker(index), label=label,
+        markerfacecolor="white" if hollow else colour,
+    )  # fmt: skip
     return line
 
 
@@ -88,7 +97,7 @@ def _marker(index: int) -> str:
     return MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
 
 
-def _trade_off(ax: Axes, names: Sequence[str], x: Axis, y: Axis, front: np.ndarray) -> None:
+def _trade_off(ax: Axes, names: Sequence[str], x: Axis, y: Axis, front: np.ndarray, failing: Collection[int]) -> None:
     across, up = np.asarray(x.values, float), np.asarray(y.values, float)
     if across.shape != (len(names),) or up.shape != (len(names),):
         raise ValueError(f"{x.label} and {y.label} must have {len(names)} values each")
@@ -104,7 +113,8 @@ def _trade_off(ax: Axes, names: Sequence[str], x: Axis, y: Axis, front: np.ndarr
             on_front = index in front
             ax.plot(
                 across[index], up[index], marker=_marker(index), color=colour, markersize=7 if on_front else 5.5,
-                markeredgecolor="black" if on_front else colour, markeredgewidth=0.9, linestyle="", zorder=3,
+                markeredgecolor="black" if on_front else colour, markeredgewidth=1.1, linestyle="", zorder=3,
+                markerfacecolor="white" if index in failing else colour,
             )  # fmt: skip
     for axis, one, values in ((ax.xaxis, x, across), (ax.yaxis, y, up)):
         live = values[np.isfinite(values)]
@@ -145,7 +155,7 @@ def operation_waveforms(time: ArrayLike, panels: Mapping[str, Mapping[str, Array
         for index, (name, values) in enumerate(curves.items()):
             shown = finite(values, f"{label}, {name}", (len(when),))
             ax.plot(second(when), shown, color=COLOURS[index % len(COLOURS)], linewidth=1.0, label=name)
-        ax.set_ylabel(label, fontsize=8)
+        ax.set_ylabel(_label(label), fontsize=8)
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.margins(y=0.12)
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), borderaxespad=0.4, handlelength=1.2, fontsize=8)
@@ -184,8 +194,14 @@ def transfer_curves(curves: Sequence[tuple[str, ArrayLike, str, ArrayLike, str]]
         )
         ax.relim()
         ax.autoscale_view()
-        ax.set_title(title)
+        ax.set_title(title[:1].upper() + title[1:])
     return figure
+
+
+def _label(text: str) -> str:
+    """Returns an axis label as all plots write them: small letters but for acronyms, and micro's own sign."""
+    small = text if text[1:2].isupper() or text[1:2].isdigit() else text[:1].lower() + text[1:]
+    return re.sub(r"\bu(?=[AVWsFJ]\b)", "µ", small)
 
 
 def _spans(values: np.ndarray) -> bool:
@@ -195,6 +211,7 @@ def _spans(values: np.ndarray) -> bool:
 
 def _label_axis(axis: XAxis | YAxis, values: np.ndarray, label: str, logarithmic: bool) -> np.ndarray:
     """Labels an axis with SI prefixes, where its label ends with a bare SI unit in brackets; returns what it shows."""
+    label = _label(label)
     quantity, bracket, unit = label.removesuffix(")").rpartition(" (")
     known = bool(bracket) and unit in {"A", "V", "s", "ohm", "C", "F", "W", "J", "Hz", "V/A"}
     if logarithmic:
@@ -227,13 +244,11 @@ def monte_carlo(draws: Sequence[Draws]) -> Figure:
         ax.set_visible(False)
     for ax, one in zip(axes, draws, strict=False):
         _histogram(ax, one)
-    handles, labels = axes[0].get_legend_handles_labels()
-    for ax in axes[1:]:
+    entries: dict[str, Any] = {}
+    for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            if label not in labels:
-                handles.append(handle)
-                labels.append(label)
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+            entries.setdefault(label, handle)
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=len(entries))
     return figure
 
 
@@ -242,10 +257,16 @@ def _histogram(ax: Axes, draws: Draws) -> None:
     if len(values) < 2:
         raise ValueError(f"{draws.label} needs two draws at least")
     mean, sigma = float(np.mean(values)), float(np.std(values, ddof=1))
+    if np.ptp(values) == 0:  # equal values but for rounding in their mean
+        mean, sigma = float(values[0]), 0.0
     unit = scale_for(values, draws.unit)
     shown = unit(values)
-    ax.hist(shown, bins=int(np.clip(1.5 * np.sqrt(len(values)), 6, 40)), color=SIMULATED, alpha=0.75, label="draws")
-    if sigma > 0:
+    if sigma == 0:
+        width = 0.1 * abs(shown[0]) or 0.1
+        ax.bar([shown[0]], [len(values)], width=width, color=SIMULATED, alpha=0.75, label="draws")
+        ax.set_xlim(shown[0] - 5 * width, shown[0] + 5 * width)
+    else:
+        ax.hist(shown, bins=int(np.clip(1.5 * np.sqrt(len(values)), 6, 40)), color=SIMULATED, alpha=0.75, label="draws")
         edges = np.array(ax.get_xlim())
         x = np.linspace(min(edges[0], unit(mean - 3 * sigma)), max(edges[1], unit(mean + 3 * sigma)), 200)
         width = ax.patches[0].get_width()
@@ -259,10 +280,16 @@ def _histogram(ax: Axes, draws: Draws) -> None:
     ax.set_ylabel("draws")
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.set_title(
-        f"{_short(mean, unit.factor)} ± {_short(sigma, unit.factor)} {unit.unit}", fontweight="normal", fontsize=8.5
-    )
+    alike = ", all alike" if sigma == 0 else ""
+    text = f"{_with_spread(mean / unit.factor, sigma / unit.factor)} {unit.unit}".rstrip() + alike
+    ax.set_title(text, fontweight="normal", fontsize=8.5)
 
 
-def _short(value: float, factor: float) -> str:
-    return f"{value / factor:.3g}".replace("-", "\N{MINUS SIGN}")
+def _with_spread(mean: float, sigma: float) -> str:
+    """Returns `mean ± sigma`, both to the place of the spread's second digit."""
+    if sigma == 0:
+        text = f"{mean:.3g}"
+    else:
+        places = 1 - int(np.floor(np.log10(sigma)))
+        text = f"{mean:.{places}f} ± {sigma:.{places}f}" if 0 <= places <= 6 else f"{mean:.3g} ± {sigma:.2g}"
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -128,7 +128,15 @@ def _cells(calibration: Calibration, number: int) -> tuple[Cells, Traps, NDArray
     conductance, amplitude = array.conductance[rows, number], array.amplitude[rows, number]
     cells = Cells.of(calibration.card, conductance[:, np.newaxis], amplitude[:, np.newaxis])
     traps = array.traps.take(number * calibration.pool + rows)
-    return cells, traps, array.voltage + controls.row_trims()[number] + controls.column[number]
+    ground = _ground(calibration, number)
+    return cells, traps, array.voltage + controls.row_trims()[number] - ground
+
+
+def _ground(calibration: Calibration, number: int) -> float:
+    """Returns the voltage of a column's virtual ground in V: its trim, and its circuit's error."""
+    circuits = calibration.circuits
+    error = 0.0 if circuits is None else float(circuits.ground[number])
+    return error - float(calibration.controls.column[number])
 
 
 def _follow(calibration: Calibration, number: int) -> _Column:
@@ -166,7 +174,7 @@ def _simulate(
 ) -> tuple[NDArray[np.float64], TrapHistory, str, str]:
     s, controls, timing = calibration.settings, calibration.controls, calibration.controls.timing
     cells, traps, across = _cells(calibration, column.number)
-    ground = -controls.column[[column.number]]
+    ground = np.array([_ground(calibration, column.number)])
     array = SampleArray(
         cells,
         lead=column.number,

@@ -6,6 +6,8 @@ Cells that are not raised do not conduct (a select transistor cuts them off). Ch
 `ftj_spice.sampling.calibration.windows`; wires and drivers are left out, they carry nanoamperes (the audit in ngspice
 has them). Read noise, where it is on: shot noise `q I / T` of the column's current and kT/C of the capacitor,
 `k T C / T^2`, both normal, as in the read phase; the converter adds its offset and its quantisation, and clips.
+With read-out circuits (`ftj_spice.sampling.circuits`) the noise of the front end stands in place of kT/C, codes change
+at each circuit's own thresholds, and each virtual ground has its error.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +23,11 @@ from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.device.current import REFERENCE_TEMPERATURE
 from ftj_spice.device.traps import Traps, temperature_factor
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.array import SamplingArray
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
 from ftj_spice.sampling.calibration.windows import Timing, collect, trap_table
+from ftj_spice.sampling.circuits import ColumnCircuits
 from ftj_spice.sampling.digitisers import FULL_SCALE, IntegratorReadout
 
 BLOCK = 16
@@ -59,8 +63,14 @@ class Design:
     adc_sigmas: float
 
     @classmethod
-    def of(cls, card: Card, settings: CalibrateSettings, cells: int) -> "Design":
+    def of(cls, card: Card, settings: CalibrateSettings, cells: int, model: Macromodel | None = None) -> "Design":
         """Returns the design of columns of `cells` cells, by the closed forms for cells without spread.
+
+        Args:
+            card: Device card.
+            settings: Of the run.
+            cells: Cells of a column.
+            model: Circuits that read the columns; none: ideal integrators.
 
         Raises:
             SettingsError: The card leaves the array without noise, or the trims leave no read voltage.
@@ -83,7 +93,7 @@ class Design:
             float(readout.moments.mean[0]),
             float(np.sqrt(readout.moments.variance[0])),
             readout.capacitance,
-            chosen.adc_bits,
+            chosen.adc_bits if model is None or model.convert is None else model.convert.bits,
             chosen.adc_sigmas,
         )
 
@@ -146,11 +156,15 @@ class Controls:
         return 2.0 * FULL_SCALE * self.capacitance / self.timing.window / 2**adc_bits
 
     def read_noise(
-        self, current: NDArray[np.float64], temperature: float = REFERENCE_TEMPERATURE
+        self,
+        current: NDArray[np.float64],
+        temperature: float = REFERENCE_TEMPERATURE,
+        *,
+        capacitors: bool = True,
     ) -> NDArray[np.float64]:
         """Returns the standard deviation of the read noise in A: shot noise of `current` (A), and kT/C."""
         time = self.timing.window
-        thermal = Boltzmann * temperature * self.capacitance / time**2
+        thermal = Boltzmann * temperature * self.capacitance / time**2 if capacitors else 0.0
         return np.sqrt(elementary_charge * np.abs(current) / time + thermal)
 
     def take(self, columns: NDArray[np.int64]) -> "Controls":
@@ -173,6 +187,7 @@ class Chip:
         settings: Of the run.
         purpose: Name of the seed streams.
         jobs: Threads.
+        circuits: What reads the columns; none: ideal integrators.
 
     Attributes:
         seconds: Device time of all reads so far, in s.
@@ -181,9 +196,16 @@ class Chip:
     """
 
     def __init__(
-        self, array: SamplingArray, design: Design, settings: CalibrateSettings, purpose: str, jobs: int = 1
+        self,
+        array: SamplingArray,
+        design: Design,
+        settings: CalibrateSettings,
+        purpose: str,
+        jobs: int = 1,
+        circuits: ColumnCircuits | None = None,
     ) -> None:
         rows, columns = array.shape
+        self._circuits = circuits
         self._array, self._settings, self.design, self._jobs = array, settings, design, jobs
         self._traps: Traps = array.traps
         streams = [generator(settings.seed, purpose, j) for j in range(columns)]
@@ -195,6 +217,11 @@ class Chip:
         self._offset = settings.adc_offset * np.array(
             [generator(settings.seed, "adc-offset", j).standard_normal() for j in range(columns)]
         )
+        self._thresholds: NDArray[np.float64] | None = None
+        if circuits is not None:
+            half = 2 ** (design.adc_bits - 1)
+            behind = (np.arange(1.0 - half, half) - self._offset[:, np.newaxis]) / (2.0 * half)
+            self._thresholds = 2.0 * half * circuits.thresholds(design.adc_bits, behind)
         self._biased: _Biased | None = None
         self.seconds = self.energy = 0.0
         self.conversions = 0
@@ -221,7 +248,8 @@ class Chip:
         Returns:
             Bias in V, current with the trap empty in A, amplitude, capture time in s, emission time in s.
         """
-        bias = self._array.voltage + controls.row_trims() + controls.column[:, np.newaxis]
+        ground = 0.0 if self._circuits is None else self._circuits.ground[:, np.newaxis]
+        bias = self._array.voltage + controls.row_trims() + controls.column[:, np.newaxis] - ground
         conductance, amplitude, capture, emission = (
             np.take_along_axis(grid, controls.chosen, axis=1) for grid in self._grids
         )
@@ -240,7 +268,9 @@ class Chip:
         biased = self._bias(controls)
         timing, settings, bits = controls.timing, self._settings, self.design.adc_bits
         columns = len(biased.current)
-        noise = controls.read_noise(biased.current, settings.temperature) if settings.read_noise else np.zeros(columns)
+        noise = np.zeros(columns)
+        if settings.read_noise:
+            noise = self.noise(controls, biased.current, settings.temperature)
         base = biased.empty - controls.reference
         lsb = controls.lsb(bits)
         codes = np.empty((columns, windows), np.int16)
@@ -255,6 +285,10 @@ class Chip:
             )  # fmt: skip
             charge += base[own, np.newaxis]
             charge /= lsb[own, np.newaxis]
+            if self._thresholds is not None:
+                for j, values in enumerate(charge, first):
+                    codes[j] = np.searchsorted(self._thresholds[j], values, side="right") - half
+                return
             charge += self._offset[own, np.newaxis]
             np.floor(charge, out=charge)
             codes[own] = np.clip(charge, -half, half - 1)
@@ -270,6 +304,39 @@ class Chip:
         self.energy += biased.power * windows * timing.period
         self.conversions += windows * columns
         return codes
+
+    def noise(
+        self, controls: Controls, current: NDArray[np.float64], temperature: float = REFERENCE_TEMPERATURE
+    ) -> NDArray[np.float64]:
+        """Returns the standard deviation of the read noise in A, shape `(columns,)`.
+
+        Args:
+            controls: Capacitors and windows.
+            current: Of each column in A.
+            temperature: In K.
+        """
+        circuits = self._circuits
+        if circuits is None:
+            return controls.read_noise(current, temperature)
+        cells = controls.read_noise(current, temperature, capacitors=not circuits.amplified)
+        bits = self.design.adc_bits
+        return np.hypot(cells, circuits.input_noise(bits) * 2.0**bits * controls.lsb(bits))
+
+    def straight(self, controls: Controls) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Returns the gain of each column's circuit and its offset in A, both shape `(columns,)`."""
+        circuits, bits = self._circuits, self.design.adc_bits
+        lsb = controls.lsb(bits)
+        if circuits is None:
+            return np.ones(len(lsb)), np.zeros(len(lsb))
+        gain = circuits.gain * circuits.convert_gain
+        # A converter's gain turns its line about the lowest code, half a range below the reference.
+        turned = 0.5 * (2.0**bits - 1.0) * (circuits.convert_gain - 1.0)
+        return gain, (2.0**bits * circuits.offset * circuits.convert_gain + circuits.convert_offset + turned) * lsb
+
+    def least_capacitance(self, timing: Timing) -> float:
+        """Returns the smallest integration capacitor in F that the front ends' least range allows; 0 where any."""
+        least = 0.0 if self._circuits is None else self._circuits.least_range
+        return least * timing.window / (2.0 * FULL_SCALE)
 
     def _bias(self, controls: Controls) -> "_Biased":
         """Returns the cells at their voltages; kept for further reads of the same cells at the same trims."""

@@ -84,8 +84,8 @@ def sample_calibrated(
 def _moments(chip: Chip, calibration: Calibration) -> ColumnMoments:
     """Returns the closed-form moments of what each column would deliver: of the traps, read noise and quantisation.
 
-    Read noise and quantisation are taken as normal. The converter's offset and clipping are left out, and so is the
-    wander of running statistics, which are taken to have found mean and variance.
+    Read noise and quantisation are taken as normal. The ideal converter's offset, a circuit's nonlinearity, and
+    clipping are left out, and so is the wander of running statistics, which are taken to have found mean and variance.
     """
     s, controls, design = calibration.settings, calibration.controls, calibration.design
     _, empty, amplitude, capture, emission = (cells.T for cells in chip.cells(controls))
@@ -93,12 +93,15 @@ def _moments(chip: Chip, calibration: Calibration) -> ColumnMoments:
     states = window_moments(emission / (capture + emission), tau, controls.timing.window, controls.timing.pause)
     current = ColumnMoments.of_sum(empty.sum(axis=0), -empty * amplitude, states)
     lsb = controls.lsb(design.adc_bits)
-    noise = controls.read_noise(current.mean, s.temperature) if s.read_noise else np.zeros(len(lsb))
+    noise = chip.noise(controls, current.mean, s.temperature) if s.read_noise else np.zeros(len(lsb))
     variance = current.variance + noise**2 + lsb**2 / 12.0
     share = current.variance / variance
+    # By the design's closed form, a circuit's gain and offset stay in the latents.
+    gain, shift = chip.straight(controls)
     if calibration.running is None:
         scale = np.sqrt(design.sigma**2 + lsb**2 / 12.0)
-        mean, spread = (current.mean - design.mean) / scale, variance / scale**2
+        seen = controls.reference + gain * (current.mean - controls.reference) + shift
+        mean, spread = (seen - design.mean) / scale, gain**2 * variance / scale**2
     else:
         mean, spread = np.zeros(len(lsb)), np.ones(len(lsb))
     return ColumnMoments(

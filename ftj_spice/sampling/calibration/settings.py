@@ -46,6 +46,10 @@ class CalibrateSettings(Strict):
     """Device card: the name of a packaged one, or a .toml file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of every random draw."""
+    periphery: str | None = None
+    """Circuits that read the columns, as a macromodel of transistors: NAME (of the generic process) or PROCESS/NAME of
+    a packaged one, or a .json file; none: ideal integrators. It takes over the settings of what it holds (bits and
+    offset of the converter, the capacitors' noise); what is stored holds for these circuits only."""
     latents: Annotated[int, Field(ge=1, le=1024)] = 16
     """Latent dimensions of one array."""
     spare: Annotated[int, Field(ge=0, le=1024)] = 4
@@ -105,7 +109,8 @@ class CalibrateSettings(Strict):
     adc_offset: Annotated[float, Field(ge=0, le=100)] = 1.0
     """Standard deviation of the converters' offset, in steps."""
     read_noise: bool = True
-    """Shot noise of the cells and kT/C noise of the capacitors; without it only quantisation and offset."""
+    """Shot noise of the cells and kT/C noise of the capacitors, or of the front ends; without it only quantisation and
+    offset."""
     temperature: Annotated[float, Field(ge=200, le=450)] = 300.0
     """Of traps and capacitors, in K."""
     check_windows: Annotated[int, Field(ge=256, le=1_000_000)] = 4096

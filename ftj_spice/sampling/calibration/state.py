@@ -12,6 +12,7 @@
 | `mean`, `variance`, `count` | float64 (columns,) in codes, int64 (): running statistics, with `standardise` |
 | `latents` | int64 (latents,): the columns that deliver them |
 | `usable` | bool (columns,) |
+| `periphery` | string, only where circuits read the columns: JSON of `ftj_spice.sampling.circuits.identity` |
 """
 
 import hashlib
@@ -29,10 +30,12 @@ from numpy.typing import NDArray
 from ftj_spice.common.errors import DataError, FtjSpiceError, SettingsError
 from ftj_spice.common.files import read_regular, reason, replace_file
 from ftj_spice.device.card import Card, card_toml, parse_card
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.calibration.chip import Chip, Controls, Design, draw_cells
 from ftj_spice.sampling.calibration.procedure import Calibrated, Judgement
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
 from ftj_spice.sampling.calibration.statistics import Running
+from ftj_spice.sampling.circuits import ColumnCircuits, check_identity, identity
 
 FORMAT = "ftj-spice calibration 1"
 LARGEST_CONTENT = 2**28
@@ -54,6 +57,7 @@ class Calibration:
         running: Statistics of the codes; none where the design's closed forms standardise.
         latents: Columns that deliver the latents, shape `(latents,)`.
         usable: Whether each column kept all limits when it was judged, shape `(columns,)`.
+        periphery: Circuits that read the columns; none: ideal integrators.
     """
 
     card: Card
@@ -62,6 +66,7 @@ class Calibration:
     running: Running | None
     latents: NDArray[np.int64]
     usable: NDArray[np.bool_]
+    periphery: Macromodel | None = None
 
     @property
     def pool(self) -> int:
@@ -71,7 +76,7 @@ class Calibration:
     @property
     def design(self) -> Design:
         """What the designer knows of a column."""
-        return Design.of(self.card, self.settings, self.settings.sample.rows)
+        return Design.of(self.card, self.settings, self.settings.sample.rows, self.periphery)
 
     def chip(self, purpose: str, jobs: int = 1) -> Chip:
         """Returns the array itself, drawn again.
@@ -81,10 +86,26 @@ class Calibration:
             jobs: Threads.
         """
         cells = draw_cells(self.card, self.settings, self.pool, 1)
-        return Chip(cells, self.design, self.settings, purpose, jobs)
+        return Chip(cells, self.design, self.settings, purpose, jobs, self.circuits)
+
+    @property
+    def circuits(self) -> ColumnCircuits | None:
+        """The circuits of its columns, drawn again."""
+        return draw_circuits(self.periphery, self.settings, 1)
 
 
-def first_array(calibrated: Calibrated, judgement: Judgement, card: Card, settings: CalibrateSettings) -> Calibration:
+def draw_circuits(model: Macromodel | None, settings: CalibrateSettings, arrays: int) -> ColumnCircuits | None:
+    """Returns the circuits of all columns of some arrays, the first array's first; none where nothing reads them."""
+    return None if model is None else ColumnCircuits.draw(model, arrays * settings.columns, settings.seed)
+
+
+def first_array(
+    calibrated: Calibrated,
+    judgement: Judgement,
+    card: Card,
+    settings: CalibrateSettings,
+    periphery: Macromodel | None = None,
+) -> Calibration:
     """Returns what is stored of a run over several arrays: the first of them.
 
     Usable columns deliver the latents, in their order; where there are too few, those nearest to the normal fill up.
@@ -100,6 +121,7 @@ def first_array(calibrated: Calibrated, judgement: Judgement, card: Card, settin
         None if running is None else Running(running.mean[columns], running.variance[columns], running.count),
         np.sort(order[: settings.latents]),
         usable,
+        periphery,
     )
 
 
@@ -128,6 +150,8 @@ def encode_calibration(calibration: Calibration) -> bytes:
         r = calibration.running
         arrays |= {"mean": r.mean, "variance": r.variance, "count": np.array(r.count, np.int64)}
     texts = {"card": card_toml(calibration.card), "settings": json.dumps(calibration.settings.model_dump())}
+    if calibration.periphery is not None:
+        texts["periphery"] = json.dumps(identity(calibration.periphery))
     texts["digest"] = _digest(texts, arrays)
     buffer = io.BytesIO()
     np.savez(buffer, format=np.array(FORMAT), **{k: np.array(v) for k, v in texts.items()}, **arrays)
@@ -145,16 +169,40 @@ def _digest(texts: dict[str, str], arrays: dict[str, NDArray]) -> str:
     return found.hexdigest()
 
 
-def load_calibration(path: str | Path, *, card: Card | None = None, seed: int | None = None) -> Calibration:
+def load_calibration(
+    path: str | Path, *, card: Card | None = None, seed: int | None = None, periphery: Macromodel | None = None
+) -> Calibration:
     """Reads a calibration.
 
     Args:
         path: The file.
         card: The array's card, where it is known: a calibration of another card is refused.
         seed: The array's seed, likewise.
+        periphery: Circuits that read the columns: those that it was made through; none: ideal integrators.
 
     Raises:
         DataError: The file is missing, damaged, of another format, or belongs to another array.
+        SettingsError: It was made through other circuits.
+    """
+    found = _parse(_entries(path), str(path), periphery)
+    check_belongs(found, str(path), card, seed)
+    return found
+
+
+def through_circuits(path: str | Path) -> bool:
+    """Returns whether a calibration was made through read-out circuits, not ideal integrators.
+
+    Raises:
+        DataError: The file is missing, damaged or of another format.
+    """
+    return "periphery" in _entries(path)
+
+
+def _entries(path: str | Path) -> dict[str, NDArray]:
+    """Returns a file's arrays and strings, of which only the format is checked.
+
+    Raises:
+        DataError: The file is missing, damaged or of another format.
     """
     try:
         blob = read_regular(Path(path), LARGEST_CONTENT)
@@ -173,9 +221,7 @@ def load_calibration(path: str | Path, *, card: Card | None = None, seed: int | 
         raise DataError(f"{path} is damaged or no calibration (.npz) of ftj-spice") from None
     if not all(isinstance(value, np.ndarray) for value in entries.values()) or _text(entries, "format") != FORMAT:
         raise DataError(f"{path} is no calibration of ftj-spice in the format '{FORMAT}'")
-    found = _parse(entries, str(path))
-    check_belongs(found, str(path), card, seed)
-    return found
+    return entries
 
 
 def check_belongs(calibration: Calibration, where: str, card: Card | None, seed: int | None) -> None:
@@ -207,9 +253,11 @@ def _text(entries: dict[str, NDArray], key: str) -> str:
     return str(value) if value is not None and value.dtype.kind == "U" and value.shape == () else ""
 
 
-def _parse(entries: dict[str, NDArray], where: str) -> Calibration:
-    texts = {key: _text(entries, key) for key in ("card", "settings")}
-    arrays = {key: value for key, value in entries.items() if key not in {"format", "card", "settings", "digest"}}
+def _parse(entries: dict[str, NDArray], where: str, periphery: Macromodel | None) -> Calibration:
+    texts = {
+        key: _text(entries, key) for key in ("card", "settings", *(["periphery"] if "periphery" in entries else []))
+    }
+    arrays = {key: value for key, value in entries.items() if key not in {"format", "digest", *texts}}
     if any(value.dtype.kind not in "fib" for value in arrays.values()):
         raise DataError(f"{where} holds arrays that are no numbers")
     if _digest(texts, arrays) != _text(entries, "digest"):
@@ -219,18 +267,32 @@ def _parse(entries: dict[str, NDArray], where: str) -> Calibration:
         settings = CalibrateSettings.parse(json.loads(texts["settings"]), where)
     except (SettingsError, ValueError, RecursionError) as error:
         raise DataError(str(error) if isinstance(error, FtjSpiceError) else f"{where}: settings are no JSON") from None
+    _check_circuits(texts.get("periphery"), periphery, where)
     _check_arrays(arrays, settings, where)
     running = None
     if "standardise" in settings.tools:
         if arrays["variance"].min() < 0 or arrays["count"] < 1:
             raise DataError(f"{where}: 'variance' must not be negative, and 'count' at least 1")
         running = Running(arrays["mean"], arrays["variance"], int(arrays["count"]))
-    design = Design.of(card, settings, settings.sample.rows)
+    design = Design.of(card, settings, settings.sample.rows, periphery)
     controls = Controls(
         arrays["chosen"], arrays["row_trim"][np.newaxis], arrays["column_trim"], arrays["reference"],
         arrays["capacitance"], design.timing,
     )  # fmt: skip
-    return Calibration(card, settings, controls, running, arrays["latents"], arrays["usable"].astype(bool))
+    return Calibration(card, settings, controls, running, arrays["latents"], arrays["usable"].astype(bool), periphery)
+
+
+def _check_circuits(recorded: str | None, periphery: Macromodel | None, where: str) -> None:
+    found = None
+    if recorded is not None:
+        try:
+            found = json.loads(recorded)
+        except (ValueError, RecursionError):
+            found = {}
+        if not isinstance(found, dict) or set(found) != {"name", "process", "sha256"}:
+            raise DataError(f"{where}: 'periphery' does not say which circuits it was made through")
+        found = {key: str(value) for key, value in found.items()}
+    check_identity(found, periphery, where)
 
 
 def _check_arrays(arrays: dict[str, NDArray], settings: CalibrateSettings, where: str) -> None:

@@ -39,7 +39,7 @@ def find_range(chip: Chip, controls: Controls, settings: CalibrateSettings) -> C
     columns, raised = controls.chosen.shape
     unit = design.mean / design.cells * raised * settings.reference_range / 2**bits
     octaves = 2.0 ** np.arange(settings.smallest_capacitor, settings.largest_capacitor + 1)
-    bank = design.capacitance * octaves
+    bank = np.maximum(design.capacitance * octaves, chip.least_capacitance(controls.timing))
     found = np.zeros(columns, np.int64)
     state = replace(controls, capacitance=np.full(columns, bank[-1]))
     for bit in range(bits - 1, -1, -1):
@@ -87,7 +87,7 @@ def noise_steps(chip: Chip, controls: Controls, mean: NDArray[np.float64]) -> ND
         mean: Mean code of each column.
     """
     lsb = controls.lsb(chip.design.adc_bits)
-    return controls.read_noise(controls.reference + mean * lsb) / lsb
+    return chip.noise(controls, controls.reference + mean * lsb) / lsb
 
 
 def scan(

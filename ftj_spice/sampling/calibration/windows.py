@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ftj_spice.common.compiling import CACHE
 from ftj_spice.device.moments import window_moments
-from ftj_spice.device.streams import exponential
+from ftj_spice.device.streams import exponential, normal
 
 MANY = 24.0
 """Mean number of transitions per window beyond which the share is drawn from its cumulants."""
@@ -86,13 +86,6 @@ def trap_table(
 
 
 @numba.njit(cache=CACHE, inline="always")
-def _normal(words, stream):  # pragma: no cover - compiled
-    """A standard normal draw (Box and Muller, Ann. Math. Stat. 29, 610 (1958))."""
-    radius = np.sqrt(2.0 * exponential(words, stream))
-    return radius * np.cos(2.0 * np.pi * np.exp(-exponential(words, stream)))
-
-
-@numba.njit(cache=CACHE, inline="always")
 def _happens(words, stream, chance):  # pragma: no cover - compiled
     """Whether something of this probability happens: exp(-x) of a unit exponential x is uniform on (0, 1)."""
     return np.exp(-exponential(words, stream)) < chance
@@ -128,7 +121,7 @@ def _drawn(words, stream, state, row, out):  # pragma: no cover - compiled
     for n in range(len(out)):
         first = _happens(words, stream, p + (state - p) * row[RECALL])
         last = _happens(words, stream, p)
-        z = _normal(words, stream)
+        z = normal(words, stream)
         y = z + g / 6.0 * (z * z - 1.0) + k / 24.0 * (z * z * z - 3.0 * z) - g * g / 36.0 * (2.0 * z * z * z - 5.0 * z)
         share = p + (first + last - 2.0 * p) * row[PULL] + row[SIGMA] * y
         out[n] += row[WEIGHT] * min(max(share, 0.0), 1.0)
@@ -160,4 +153,4 @@ def collect(table, states, words, chosen, window, pause, noise, noise_words, out
                 states[j, i] = _exact(words[j], i, states[j, i], table[j, c], window, pause, out[j])
         if noise[j] > 0.0:
             for n in range(out.shape[1]):
-                out[j, n] += noise[j] * _normal(noise_words, j)
+                out[j, n] += noise[j] * normal(noise_words, j)

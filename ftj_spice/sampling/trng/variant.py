@@ -4,17 +4,14 @@ The TOML file names the event rule (what a bit is, in a few primitives), the par
 ports, and the energy of the periphery. The template holds the same digitiser as a circuit.
 """
 
-import difflib
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ftj_spice.common import resources
-from ftj_spice.common.errors import SettingsError
-from ftj_spice.common.files import read_regular, reason
+from ftj_spice.common.packaged import Packaged, read_text, read_toml
 from ftj_spice.common.settings import Strict
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -35,8 +32,7 @@ RULE_PARAMETERS: dict[str, tuple[Unit, ...]] = {
 `hysteresis`: half the distance of its two levels. `average`: time constant of a running reference. `reset`: dead time
 at an interval's begin, for a mean. `range`, `adc_bits`: full range and resolution of the converter, for its parity.
 """
-LARGEST_FILE = 2**20
-"""Bytes of a variant's TOML file or template, at most; the packaged ones have some thousand."""
+PACKAGED = Packaged("digitiser", lambda: [resources.netlists() / "digitisers"])
 
 
 class Rule(Strict):
@@ -145,7 +141,7 @@ class Variant(Strict):
 
 def available_variants() -> list[str]:
     """Returns the names of the packaged variants."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return PACKAGED.names()
 
 
 def load_variant(digitiser: str | Path) -> tuple[Variant, str]:
@@ -157,30 +153,6 @@ def load_variant(digitiser: str | Path) -> tuple[Variant, str]:
     Raises:
         SettingsError: No such variant, unreadable or malformed files, or a TOML file that does not fit the model.
     """
-    path = Path(digitiser)
-    if path.suffix != ".toml":
-        known = available_variants()
-        if str(digitiser) not in known:
-            near = difflib.get_close_matches(str(digitiser), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}; or a .toml file"
-            raise SettingsError(f"no digitiser named {str(digitiser)[:60]!r}; {hint}")
-        path = _folder() / f"{digitiser}.toml"
-    try:
-        data = tomllib.loads(_read(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    variant = Variant.parse(data, str(path))
-    return variant, _read(path.parent / f"{variant.template or variant.name}.cir.j2")
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_regular(path, LARGEST_FILE).decode()
-    except OSError as error:
-        raise SettingsError(f"can't read {path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8 text") from None
-
-
-def _folder() -> Path:
-    return resources.netlists() / "digitisers"
+    path, _ = PACKAGED.find(digitiser)
+    variant = Variant.parse(read_toml(path), str(path))
+    return variant, read_text(path.parent / f"{variant.template or variant.name}.cir.j2")

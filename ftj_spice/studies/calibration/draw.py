@@ -21,10 +21,11 @@ from ftj_spice.sampling.calibration.audit import audit_calibration, draw_columns
 from ftj_spice.sampling.calibration.draw import CalibratedSamples, sample_calibrated
 from ftj_spice.sampling.calibration.state import Calibration, encode_calibration, load_calibration
 from ftj_spice.sampling.calibration.statistics import kolmogorov
-from ftj_spice.sampling.energy import CONVERTER_SOURCE, converter_energy
+from ftj_spice.sampling.energy import readout_energy
 from ftj_spice.studies.calibration.study import CALIBRATION_FILE, LARGEST_MEMORY
 from ftj_spice.studies.generate_metrics import audit_figures, expected_statistics, latent_statistics
 from ftj_spice.studies.observer import Observer, part_of, silent
+from ftj_spice.studies.sample_periphery import circuit_inputs, circuit_metrics, load_circuits
 from ftj_spice.studies.settings import check_jobs, read_settings
 
 
@@ -37,6 +38,9 @@ class DrawSettings(Strict):
     """Latent vectors to draw."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Tells runs of one array apart; the array's own seed is in its calibration."""
+    periphery: str | None = None
+    """Circuits that read the columns: those that the array was calibrated through, which the file names; none where it
+    was calibrated through ideal integrators."""
     card: str | None = None
     """Device card that the array must have; none takes the calibration's own."""
     audit: Annotated[int, Field(ge=0, le=1024)] = 4
@@ -127,12 +131,14 @@ def draw_latents(
     settings = settings or DrawSettings()
     check_jobs(jobs)
     card = None if settings.card is None else load_card(settings.card)
-    calibration = load_calibration(settings.calibration, card=card)
+    model = load_circuits(settings.periphery, settings, "a draw from a calibrated array")
+    calibration = load_calibration(settings.calibration, card=card, periphery=model)
     _check_size(settings, calibration)
     watch = Stopwatch()
     if out is None:
         return _run(settings, calibration, jobs, observer, watch)
-    with RunDirectory(Path(out), force=force, inputs=[Path(settings.calibration)]) as run:
+    inputs = [Path(settings.calibration), *circuit_inputs(settings.periphery)]
+    with RunDirectory(Path(out), force=force, inputs=inputs) as run:
         origin = {"sha256": sha256_file(Path(settings.calibration)), "seed": calibration.settings.seed}
         result = _run(settings, calibration, jobs, observer, watch)
         with watch("report"):
@@ -172,7 +178,7 @@ def _measure(samples: CalibratedSamples, audit: Audit | None) -> dict[str, Any]:
     calibration, latents, moments = samples.calibration, samples.latents, samples.moments
     period = calibration.controls.timing.period
     own = kolmogorov(latents.T)
-    converter = converter_energy(calibration.settings.sample.adc_bits)
+    converter, source = readout_energy(calibration.periphery, period, calibration.settings.sample.adc_bits)
     numbers: dict[str, Any] = {
         "latents": {
             "count": int(latents.size),
@@ -198,8 +204,10 @@ def _measure(samples: CalibratedSamples, audit: Audit | None) -> dict[str, Any]:
         "device_time_s": samples.seconds,
         "cells_J_per_latent": samples.energy / latents.size,
         "converter_J_per_latent": converter * calibration.settings.columns / latents.shape[1],
-        "converter_energy_source": CONVERTER_SOURCE,
+        "converter_energy_source": source,
     }
+    if calibration.periphery is not None:
+        numbers["periphery"] = circuit_metrics(calibration.periphery)
     if audit is not None:
         numbers["audit"] = audit_figures(audit)
     return numbers
@@ -238,6 +246,7 @@ def _write(
             {name: sha256_text(text) for name, text in netlists.items()},
             watch.durations,
             samples.engine,
-            {"card": {"name": card.name, "sha256": sha256_text(card_toml(card))}, "calibration": origin},
+            {"card": {"name": card.name, "sha256": sha256_text(card_toml(card))}, "calibration": origin}
+            | ({} if calibration.periphery is None else {"periphery": circuit_metrics(calibration.periphery)}),
         ),
     )

@@ -13,6 +13,7 @@ from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.studies.calibration.report import settings_table
 from ftj_spice.studies.generate_report import CALIBRATED_AUDIT, FEWEST_LATENTS, calibrated_facts
+from ftj_spice.studies.sample_periphery import circuit_facts
 
 if TYPE_CHECKING:
     from ftj_spice.studies.calibration.draw import DrawResult
@@ -89,12 +90,14 @@ def render_draw_report(result: "DrawResult", drawn: Mapping[str, Figure], durati
             "Rate": f"{m['rate_vectors_per_s']:.4g} vectors, {m['rate_latents_per_s']:.4g} latents per second",
             "Device time": eng(m["device_time_s"], "s"),
             "Energy per latent, cells": eng(m["cells_J_per_latent"], "J"),
-            "Energy per latent, converters": eng(m["converter_J_per_latent"], "J"),
+            "Energy per latent, read-out": eng(m["converter_J_per_latent"], "J"),
         }
+        | circuit_facts(calibration.periphery)
     )
+    missing = "amplifiers, references" if calibration.periphery is None else "references"
     report.note(
-        "Energies count spare columns, which are read along. Converters are an estimate; amplifiers, references, trim "
-        "converters and logic are not in them."
+        f"Energies count spare columns, which are read along. Read-out: {m['converter_energy_source']}; {missing}, "
+        "trim converters and logic are not in them."
     )
     if result.audit is not None:
         report.section("Audit").text(

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.sampling.calibration.procedure import Judgement
-from ftj_spice.sampling.calibration.settings import CalibrateSettings, tools_of
-from ftj_spice.sampling.energy import CONVERTER_SOURCE, converter_energy
+from ftj_spice.sampling.calibration.settings import tools_of
+from ftj_spice.sampling.energy import readout_energy
 from ftj_spice.studies.calibration.points import CONFIDENCE, Point
+from ftj_spice.studies.sample_periphery import circuit_metrics
 
 if TYPE_CHECKING:
     from ftj_spice.device.card import Card
@@ -29,9 +30,9 @@ def measure(result: "CalibrateResult") -> dict[str, Any]:
         "distance_of_a_normal_source": float(0.8687 / np.sqrt(s.check_windows)),
         "confidence": CONFIDENCE,
         "limits": s.limits.model_dump(),
-        "points": [point_numbers(point, s, result.card) for point in result.points],
+        "points": [point_numbers(point, result) for point in result.points],
         "stored": {
-            **point_numbers(result.stored, s, result.card),
+            **point_numbers(result.stored, result),
             "usable_columns_of_its_array": int(result.calibration.usable.sum()),
             "latents": s.latents,
             "latents_from_usable_columns": int(result.calibration.usable[result.calibration.latents].sum()),
@@ -57,8 +58,10 @@ def measure(result: "CalibrateResult") -> dict[str, Any]:
             }
             for w in result.warmed
         ],
-        "converter_energy_source": CONVERTER_SOURCE,
+        "converter_energy_source": readout_energy(result.calibration.periphery, 0.0, 1)[1],
     }
+    if result.calibration.periphery is not None:
+        numbers["periphery"] = circuit_metrics(result.calibration.periphery) | cost_numbers(result)
     if result.audit is not None:
         a = result.audit
         numbers["audit"] = {
@@ -68,15 +71,27 @@ def measure(result: "CalibrateResult") -> dict[str, Any]:
     return numbers
 
 
-def point_numbers(point: Point, settings: CalibrateSettings, card: "Card") -> dict[str, Any]:
+def cost_numbers(result: "CalibrateResult") -> dict[str, Any]:
+    """Returns what the read-out circuits cost: the stored set of tools behind them and behind the ideal read-out."""
+    assert result.ideal is not None
+    found = {"circuits": _judged(result.stored.judgement), "ideal": _judged(result.ideal.judgement)}
+    for name, point in (("circuits", result.stored), ("ideal", result.ideal)):
+        found[name]["columns"] = float(len(point.judgement.usable))
+        found[name]["bits_median"] = float(np.median(point.bits))
+    return found | {"bits_lost": found["ideal"]["bits_median"] - found["circuits"]["bits_median"]}
+
+
+def point_numbers(point: Point, result: "CalibrateResult") -> dict[str, Any]:
     """Returns the numbers of one point."""
+    settings, card = result.settings, result.card
     j, c, raised = point.judgement, point.calibrated, point.raised
     pool = point.cells * (settings.pool if "select" in tools_of(point.scenario) else 1)
     by_array = j.usable.reshape(-1, settings.columns)
     low = -np.inf if card.rtn_voltage_low is None else card.rtn_voltage_low
     high = np.inf if card.rtn_voltage_high is None else card.rtn_voltage_high
     beyond = (raised.bias < low - 1e-9) | (raised.bias > high + 1e-9)
-    converter = converter_energy(settings.sample.adc_bits)
+    timing = c.controls.timing
+    converter, _ = readout_energy(result.calibration.periphery, timing.period, settings.sample.adc_bits)
     return {
         "cells": point.cells,
         "tools": point.scenario,
@@ -141,6 +156,14 @@ def summarise(result: "CalibrateResult", metrics: dict[str, Any]) -> list[str]:
         f"{stored['calibration_s']:.3g} s of device time with {eng(stored['calibration_cells_J_per_column'], 'J')} "
         "in the cells of a column"
     )
+    if result.calibration.periphery is not None:
+        model, cost = result.calibration.periphery, metrics["periphery"]
+        ours, ideal = cost["circuits"], cost["ideal"]
+        lines.append(
+            f"{model.process}/{model.name}: {ours['usable']:.1%} of {ours['columns']:.0f} columns usable by these "
+            f"tools, distance {ours['distance_median']:.3f}; behind the ideal read-out {ideal['usable']:.1%}, distance "
+            f"{ideal['distance_median']:.3f}; {cost['bits_lost']:.2f} bits of a sample lost"
+        )
     lines += warnings(stored, result.card)
     if result.audit is not None:
         lines.append(f"audit {'passes' if result.audit.passes else 'FAILS'}: {result.audit.sentence}")

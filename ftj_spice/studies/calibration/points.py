@@ -9,11 +9,13 @@ from scipy.stats import binomtest
 
 from ftj_spice.device.card import Card
 from ftj_spice.device.traps import temperature_factor
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.calibration.chip import Chip, Controls, Design, draw_cells
 from ftj_spice.sampling.calibration.procedure import Calibrated, Judgement, calibrate_chip, deliver
 from ftj_spice.sampling.calibration.settings import CalibrateSettings
-from ftj_spice.sampling.calibration.state import Calibration
+from ftj_spice.sampling.calibration.state import Calibration, draw_circuits
 from ftj_spice.sampling.calibration.statistics import Figures, Running, kolmogorov
+from ftj_spice.sampling.calibration.tools import noise_steps
 from ftj_spice.sampling.distribution import ColumnLaw
 
 CONFIDENCE = 0.95
@@ -60,6 +62,7 @@ class Point:
         energy: Per latent sample in J, cells only.
         latents: The first samples of every column, shape `(columns, samples)`.
         codes: The same before they are standardised.
+        bits: What a sample of each column tells about its cells' current, in bits, shape `(columns,)`.
     """
 
     cells: int
@@ -70,6 +73,7 @@ class Point:
     energy: float
     latents: NDArray[np.float64]
     codes: NDArray[np.int16]
+    bits: NDArray[np.float64]
 
     @property
     def usable(self) -> float:
@@ -93,6 +97,7 @@ def run_point(
     jobs: int,
     arrays: int,
     progress: Callable[[int, int], None] | None = None,
+    periphery: Macromodel | None = None,
 ) -> Point:
     """Calibrates arrays by some tools and judges their columns.
 
@@ -104,15 +109,17 @@ def run_point(
         jobs: Threads.
         arrays: How many arrays.
         progress: Called with finished and all steps of the calibration.
+        periphery: Circuits that read the columns; none: ideal integrators.
     """
     name = "+".join(tools) or "none"
     pool = cells * (settings.pool if "select" in tools else 1)
     chip = Chip(
         draw_cells(card, settings, pool, arrays),
-        Design.of(card, settings, cells),
+        Design.of(card, settings, cells, periphery),
         settings,
         f"calibrate {cells} {name}",
         jobs,
+        draw_circuits(periphery, settings, arrays),
     )
     calibrated = calibrate_chip(chip, tools, settings, arrays, progress)
     before = chip.energy
@@ -127,7 +134,19 @@ def run_point(
         (chip.energy - before) / codes.size,
         latents[:, :KEPT].copy(),
         codes[:, :KEPT].copy(),
+        _bits(chip, calibrated.controls, codes),
     )
+
+
+def _bits(chip: Chip, controls: Controls, codes: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Returns what codes tell about the cells' current in bits, shape `(columns,)`.
+
+    `log2(1 + s / n) / 2` with the variance n of read noise and quantisation and the rest s of the codes', all taken as
+    Gaussian.
+    """
+    f = Figures.of(codes)
+    noise = noise_steps(chip, controls, f.mean) ** 2 + 1.0 / 12.0
+    return 0.5 * np.log2(np.maximum(f.sigma**2 / noise, 1.0))
 
 
 def judge_again(calibration: Calibration, purpose: str, jobs: int, settle: int = 0) -> Judgement:

@@ -106,6 +106,7 @@ def render_calibrate_report(result: "CalibrateResult", drawn: Mapping[str, Figur
     _cells(report, result, drawn)
     _stored(report, result, drawn)
     _cost(report, result)
+    _circuits(report, result)
     _law(report, result)
     if result.audit is not None:
         report.section("Audit").text(
@@ -252,8 +253,9 @@ def _cost(report: Report, result: "CalibrateResult") -> None:
     report.section(
         "What it costs",
         f"Area in cells; the spare columns add {s.spare} to {s.latents}. Device time is that of one array's "
-        "calibration: all columns are read side by side. Energies are per column or per latent sample: cells, and an "
-        "estimate for the converter; amplifiers, references, trim converters and logic are not in them. The throughput "
+        "calibration: all columns are read side by side. Energies are per column or per latent sample: cells, and the "
+        f"read-out ({result.metrics['converter_energy_source']}); {_uncounted(result)}references, trim converters and "
+        "logic are not in them. The throughput "
         f"stays one latent vector in {eng(s.sample.time * (1 + s.sample.reset_fraction), 's')}, unless selected rows "
         "are raised in turns.",
     )
@@ -277,6 +279,36 @@ def _cost(report: Report, result: "CalibrateResult") -> None:
          "cells beyond card voltages"),
         f"Costs. Complete: all {s.latents} latents from usable columns, without and with the spare ones.",
     )  # fmt: skip
+
+
+def _circuits(report: Report, result: "CalibrateResult") -> None:
+    model = result.calibration.periphery
+    if model is None:
+        return
+    cost = result.metrics["periphery"]
+    report.section(
+        "What the read-out circuits cost",
+        f"Every column is read by a circuit of its own, a macromodel of {model.process}/{model.name} ({model.title}): "
+        "offset, gain and virtual ground are drawn from the seed, and the tools see nothing but its codes. Beside it "
+        "the same tools on the same cells behind the ideal read-out, an integrator without noise of its own and a "
+        f"converter of {result.settings.sample.adc_bits} bit.",
+    )
+    report.table(
+        [
+            (
+                name, f"{own['columns']:.0f}", f"{own['usable']:.1%}", f"{own['distance_median']:.4f}",
+                f"{own['autocorrelation_median']:.4f}", f"{own['sigma_median']:.3f}", f"{own['bits_median']:.2f}",
+            )
+            for name, own in (("circuits", cost["circuits"]), ("ideal", cost["ideal"]))
+        ],
+        ("read-out", "columns", "usable", "distance to the normal", "correlation", "sigma", "bits of a sample"),
+        f"Medians over columns, tools of the stored calibration. Bits: log2(1 + s/n)/2 with the noise n of read-out "
+        f"and quantisation and the rest s of the codes' variance; {cost['bits_lost']:.2f} lost.",
+    )  # fmt: skip
+
+
+def _uncounted(result: "CalibrateResult") -> str:
+    return "amplifiers, " if result.calibration.periphery is None else ""
 
 
 def _law(report: Report, result: "CalibrateResult") -> None:

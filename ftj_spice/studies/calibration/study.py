@@ -11,6 +11,7 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card, card_toml, load_card
 from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.sampling.calibration.audit import audit_calibration
@@ -30,6 +31,7 @@ from ftj_spice.studies.calibration.points import (
     temperatures,
 )
 from ftj_spice.studies.observer import Observer, part_of, silent
+from ftj_spice.studies.sample_periphery import CALIBRATION_OWNED, circuit_inputs, circuit_metrics, load_circuits
 from ftj_spice.studies.settings import check_jobs, read_settings
 
 CALIBRATION_FILE = "calibration.npz"
@@ -53,6 +55,7 @@ class CalibrateResult:
         start_up: How its running statistics begin.
         law: The exact law of its columns beside what was measured.
         audit: Comparison with ngspice; none where it was not asked for.
+        ideal: With read-out circuits: the stored set of tools on the same arrays behind the ideal read-out.
         metrics: As in `metrics.json`.
         summary: The same in a few lines.
         path: The run directory, where one was written.
@@ -68,6 +71,7 @@ class CalibrateResult:
     start_up: StartUp
     law: ExactLaw
     audit: Audit | None
+    ideal: Point | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     summary: tuple[str, ...] = ()
     path: Path | None = None
@@ -113,11 +117,12 @@ def calibrate(
     check_jobs(jobs)
     card = load_card(chosen.card)
     _check_size(chosen)
+    model = load_circuits(chosen.periphery, chosen, "a calibration", CALIBRATION_OWNED)
     watch = Stopwatch()
     if out is None:
-        return _run(chosen, card, jobs, observer, watch)
-    with RunDirectory(Path(out), force=force) as run:
-        result = _run(chosen, card, jobs, observer, watch)
+        return _run(chosen, card, model, jobs, observer, watch)
+    with RunDirectory(Path(out), force=force, inputs=circuit_inputs(chosen.periphery)) as run:
+        result = _run(chosen, card, model, jobs, observer, watch)
         with watch("report"):
             _write(run, result, watch, command)
     return replace(result, path=Path(out))
@@ -136,19 +141,28 @@ def _check_size(settings: CalibrateSettings) -> None:
         )
 
 
-def _run(settings: CalibrateSettings, card: Card, jobs: int, observer: Observer, watch: Stopwatch) -> CalibrateResult:
+def _run(
+    settings: CalibrateSettings, card: Card, model: Macromodel | None, jobs: int, observer: Observer, watch: Stopwatch
+) -> CalibrateResult:
     wanted = [(cells, tools_of(name)) for cells in settings.redundancy for name in settings.scenarios]
     points: list[Point] = []
     with watch("calibrate"):
         for cells, tools in wanted:
-            points.append(run_point(card, settings, cells, tools, jobs=jobs, arrays=settings.arrays))
+            points.append(run_point(card, settings, cells, tools, jobs=jobs, arrays=settings.arrays, periphery=model))
             observer("calibrate", len(points), len(wanted))
     with watch("store"):
         rows, tools = settings.sample.rows, settings.tools
         same = [p for p in points if p.cells == rows and set(tools_of(p.scenario)) == set(tools)]
         told = part_of(observer, "store")
-        stored = same[0] if same else run_point(card, settings, rows, tools, jobs=jobs, arrays=1, progress=told)
-        calibration = first_array(stored.calibrated, stored.judgement, card, settings)
+        stored = (
+            same[0]
+            if same
+            else run_point(card, settings, rows, tools, jobs=jobs, arrays=1, progress=told, periphery=model)
+        )
+        ideal = None
+        if model is not None:
+            ideal = run_point(card, settings, rows, tools, jobs=jobs, arrays=settings.arrays if same else 1)
+        calibration = first_array(stored.calibrated, stored.judgement, card, settings, model)
         warmed = tuple(temperatures(calibration, jobs))
         remembered = tuple(memories(calibration, jobs))
         begun, law = start_up(calibration, jobs), exact_law(calibration, jobs)
@@ -157,7 +171,7 @@ def _run(settings: CalibrateSettings, card: Card, jobs: int, observer: Observer,
         with watch("audit"), NgspiceEngine(jobs) as engine:
             audit = audit_calibration(calibration, engine, part_of(observer, "audit"))
     result = CalibrateResult(
-        settings, card, tuple(points), stored, calibration, warmed, remembered, begun, law, audit
+        settings, card, tuple(points), stored, calibration, warmed, remembered, begun, law, audit, ideal
     )  # fmt: skip
     metrics = measure(result)
     return replace(result, metrics=metrics, summary=tuple(summarise(result, metrics)))
@@ -169,6 +183,7 @@ def _write(run: RunDirectory, result: CalibrateResult, watch: Stopwatch, command
 
     run.write_bytes(CALIBRATION_FILE, encode_calibration(result.calibration))
     netlists = {} if result.audit is None else result.audit.netlists
+    model = result.calibration.periphery
     for name, text in netlists.items():
         run.write_text(f"netlists/{name}", text)
     drawn = figures(result)
@@ -187,6 +202,7 @@ def _write(run: RunDirectory, result: CalibrateResult, watch: Stopwatch, command
             {name: sha256_text(text) for name, text in netlists.items()},
             watch.durations,
             "fast",
-            {"card": {"name": result.card.name, "sha256": sha256_text(card_toml(result.card))}},
+            {"card": {"name": result.card.name, "sha256": sha256_text(card_toml(result.card))}}
+            | ({} if model is None else {"periphery": circuit_metrics(model)}),
         ),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from ftj_spice.common.errors import DataError, SettingsError
 from ftj_spice.periphery.figures import figure
 from ftj_spice.studies.observer import Observer, silent
+from ftj_spice.studies.periphery.grouping import grouped
 from ftj_spice.studies.periphery.limits import SIGMA, SIGNED
 from ftj_spice.studies.periphery.results import VariantResults, load_results, load_run
 from ftj_spice.studies.periphery.settings import PeripherySettings
@@ -99,7 +100,9 @@ class Comparison:
         for one in (self.first, self.second):
             if one.error is not None:
                 lines.append(f"{one.variant} was not measured: {one.error}")
-            lines += [f"{one.variant}, {title(name)}: {text}" for name, text in (one.failures | one.broken).items()]
+            said = [(title(name), text) for name, text in one.failures.items()]
+            lines += [f"{one.variant}, {', '.join(names)}: {text}" for text, names in grouped(said).items()]
+            lines += [f"{one.variant}, {title(name)}: {text}" for name, text in one.broken.items()]
         return lines
 
 

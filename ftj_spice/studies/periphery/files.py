@@ -13,6 +13,7 @@ from ftj_spice.results.jsontext import plain
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text, without_places
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.studies.observer import Observer
+from ftj_spice.studies.periphery.macromodels import MACROMODELS, run_macromodels
 from ftj_spice.studies.periphery.plots import draw_plots
 from ftj_spice.studies.periphery.report import render_periphery_report
 from ftj_spice.studies.periphery.results import RESULTS, waveform_csv, waveform_file
@@ -57,6 +58,8 @@ def write_run(
             for name, one in variants.items():
                 if one.operation is not None:
                     run.write_text(waveform_file(process, name), waveform_csv(one.operation))
+        for name, model in run_macromodels(result)[0].items():
+            run.write_text(f"{MACROMODELS}/{name}.json", model.text())
         run.write_text("settings.toml", tomli_w.dumps(result.settings.model_dump(exclude_none=True, mode="json")))
         run.write_text("report.html", render_periphery_report(result, plots, dict(watch.durations)))
         observer("report", total, total)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftj_spice.common.errors import FtjSpiceError, OutputError, SettingsError
-from ftj_spice.common.files import read_regular, reason, replace_file, writing
-from ftj_spice.netlist.catalogue.variant import LARGEST_FILE, Variant, available_variants, load_variant
+from ftj_spice.common.files import replace_file, writing
+from ftj_spice.common.packaged import read_text
+from ftj_spice.netlist.catalogue.variant import Variant, available_variants, load_variant
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.periphery.settings import PeripherySettings
 from ftj_spice.studies.periphery.study import PeripheryResult, periphery_run
@@ -68,7 +69,7 @@ def periphery_new(
         if os.path.lexists(path):
             raise OutputError(f"{path} exists; choose another name or another -o")
     file = Path(template) if Path(template).suffix == ".toml" else source.folder / f"{source.name}.toml"
-    text = _renamed(_text(file), source, name)
+    text = _renamed(read_text(file), source, name)
     circuit_text = source.text()
     with writing(toml.parent):
         toml.parent.mkdir(parents=True, exist_ok=True)
@@ -86,13 +87,6 @@ def periphery_new(
         return NewVariant(toml, circuit, None)
     settings = (settings or PeripherySettings()).model_copy(update={"variants": (str(toml),)})
     return NewVariant(toml, circuit, periphery_run(settings=settings, jobs=jobs, observer=observer))
-
-
-def _text(file: Path) -> str:
-    try:
-        return read_regular(file, LARGEST_FILE).decode()
-    except OSError as error:
-        raise SettingsError(f"can't read {file}: {reason(error)}") from None
 
 
 def _renamed(text: str, source: Variant, name: str) -> str:

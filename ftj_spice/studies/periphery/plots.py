@@ -1,6 +1,6 @@
 """The plots of a run, from its results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -90,31 +90,36 @@ def _draws(one: VariantResults, key: str) -> Draws:
 
 def _trade_offs(process: str, variants: Sequence[VariantResults]) -> Iterator[Plot]:
     for kind in KINDS:
-        found = [(one.variant, merits(kind, one.figures)) for one in variants if one.kind == kind]
+        found = [(one, merits(kind, one.figures)) for one in variants if one.kind == kind]
         for number, unit in enumerate(dict.fromkeys(m.error_unit for _, m in found)):
-            group = [(name, m) for name, m in found if m.error_unit == unit and None not in (m.error, m.energy)]
+            group = [(one, m) for one, m in found if m.error_unit == unit and None not in (m.error, m.energy)]
             if len(group) < 2:
                 continue
-            pairs = [pair for pair in (_pair(group, *names) for names in TRADED) if pair is not None]
+            failing = {k for k, (one, _) in enumerate(group) if one.broken or one.useless}
+            measured = [m for _, m in group]
+            pairs = [pair for pair in (_pair(measured, failing, *names) for names in TRADED) if pair is not None]
             if pairs:
                 title = f"{kind} circuits with an error in {unit}" if unit != "1" else f"{kind} circuits"
-                drawn = trade_offs([name for name, _ in group], pairs)
+                drawn = trade_offs([one.variant for one, _ in group], pairs, failing)
                 yield Plot("trade-offs", process, f"tradeoffs_{process}_{kind}{number or ''}", title, drawn)
 
 
-def _pair(group: Sequence[tuple[str, Merits]], across: str, up: str) -> tuple[Axis, Axis, np.ndarray] | None:
+def _pair(
+    group: Sequence[Merits], failing: Collection[int], across: str, up: str
+) -> tuple[Axis, Axis, np.ndarray] | None:
     x, y = (_axis(group, name) for name in (across, up))
     both = np.flatnonzero(np.isfinite(x.values) & np.isfinite(y.values))  # type: ignore[arg-type]
     if len(both) < 2:
         return None
-    front = both[pareto_front(np.asarray(x.values)[both], np.asarray(y.values)[both])]
+    good = both[~np.isin(both, list(failing))]
+    front = good[pareto_front(np.asarray(x.values)[good], np.asarray(y.values)[good])]
     return x, y, front
 
 
-def _axis(group: Sequence[tuple[str, Merits]], name: str) -> Axis:
-    units = {"energy": "J", "time": "s", "area": "m^2", "error": group[0][1].error_unit}
-    labels = {"energy": "energy per operation", "time": "time", "area": "area", "error": "error at the input, rms"}
-    values = np.array([_positive(getattr(m, name)) for _, m in group])
+def _axis(group: Sequence[Merits], name: str) -> Axis:
+    units = {"energy": "J", "time": "s", "error": group[0].error_unit}
+    labels = {"energy": "energy per operation", "time": "time per operation", "error": "error at the input, rms"}
+    values = np.array([_positive(getattr(m, name)) for m in group])
     if name == "area":
         return Axis("area (µm²)", "1", 1e12 * values)
     return Axis(labels[name], units[name], values)

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ftj_spice.netlist.catalogue.variant import KINDS
+from ftj_spice.periphery.figures import FIGURES
 from ftj_spice.results.manifest import without_places
 from ftj_spice.results.plots import timing_bar
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
 from ftj_spice.studies.periphery import tables
 from ftj_spice.studies.periphery.decision import CURRENTS, JOBS, READ_TIMES, Choice, choose_chain
+from ftj_spice.studies.periphery.energies import energy_section
+from ftj_spice.studies.periphery.grouping import grouped, listing, of_draws, of_figures
 from ftj_spice.studies.periphery.macromodels import macromodel_section
 from ftj_spice.studies.periphery.plots import Plot
 from ftj_spice.studies.periphery.results import VariantResults
@@ -25,8 +28,9 @@ WIDEST = 6
 """Variants side by side in one table."""
 TRADE_OFFS = (
     "Error: offset (its spread over mismatch where there are draws, else the systematic one) and noise, squares "
-    "summed; for latches the smallest contrast that is told right; for converters the largest INL. Bold edges and the "
-    "dashed line: circuits that no other one beats in both quantities."
+    "summed; for latches the smallest contrast that is told right; for converters the largest INL. Hollow: circuits "
+    "that break a limit, or of which no draw works. Bold edges and the dashed line: those that no other of the rest "
+    "beats in both quantities."
 )
 
 
@@ -45,6 +49,7 @@ def render_periphery_report(result: "PeripheryResult", plots: Sequence[Plot], du
         _figures(report, result, process, list(variants.values()))
     _trade_offs(report, result, plots)
     _decisions(report, result)
+    energy_section(report, result)
     _draws(report, result, plots)
     _conditions(report, result)
     _at_work(report, result, plots)
@@ -83,8 +88,8 @@ def _figures(report: Report, result: "PeripheryResult", process: str, variants: 
     report.section(
         f"Figures in {process}",
         f"{one.title}, corner {nominal.corner}, {nominal.temperature:g} K, nominal supplies. Bold: the best of its "
-        "kind. Crossed out: beyond its limit, with the reason below and where the pointer rests. A dash: its bench "
-        "does not measure that.",
+        "kind among those that keep their limit and of which some draw works. Crossed out: beyond its limit, with the "
+        "reason below and where the pointer rests. A dash: its bench does not measure that.",
     )
     for kind in KINDS:
         group = [variant for variant in variants if variant.kind == kind]
@@ -169,16 +174,15 @@ def _draws(report: Report, result: "PeripheryResult", plots: Sequence[Plot]) -> 
         rows, header = tables.draw_table(list(variants.values()))
         if rows:
             report.table(rows, header, f"Draws in {process}.")
-        lost = [_lost(one) for one in variants.values() if one.draw_errors]
+        lost = [
+            f"{one.variant}: {line}"
+            for one in variants.values()
+            for line in of_draws(one.draw_errors, result.settings.mc)
+        ]
         if lost:
             report.text("Draws with something that could not be measured:\n\n" + "\n\n".join(lost))
     for plot in _of(plots, "draws"):
         report.figure(plot.figure, f"{plot.title} in {plot.process}.", "Histograms with normal law and limits")
-
-
-def _lost(one: VariantResults) -> str:
-    first = min(one.draw_errors)
-    return f"{one.variant}: {len(one.draw_errors)} draws, such as draw {first}: {one.draw_errors[first]}"
 
 
 def _conditions(report: Report, result: "PeripheryResult") -> None:
@@ -196,29 +200,28 @@ def _conditions(report: Report, result: "PeripheryResult") -> None:
                 report.table(
                     rows, ["figure", "nominal", "smallest", "where", "largest", "where"], f"{one.variant} in {process}."
                 )
-            errors = [f"{c.label}: {c.error}" for c in one.conditions if c.error is not None]
-            errors += [f"{c.label}, {name}: {text}" for c in one.conditions[1:] for name, text in c.failures.items()]
+            said = [(c.label, c.error) for c in one.conditions if c.error is not None]
+            said += [(c.label, of_figures(c.failures)) for c in one.conditions[1:] if c.failures]
+            errors = [f"{listing(labels)}: {text}" for text, labels in grouped(said).items()]
             if errors:
                 report.text(f"{one.variant} in {process}, not measured:\n\n" + "\n\n".join(errors))
 
 
 def _at_work(report: Report, result: "PeripheryResult", plots: Sequence[Plot]) -> None:
-    shown: dict[str, str] = {}
-    for plot in _of(plots, "operation", "curves"):
-        shown.setdefault(plot.title, plot.process)
-    if not shown:
+    found = _of(plots, "operation", "curves")
+    if not found:
         return
     report.section(
         "At work",
-        "A typical operation of each circuit with nominal devices, and its transfer curves, in the first process that "
-        "it was measured in; those in the others are among the run's plots.",
+        "A typical operation of each circuit with nominal devices in each process, then its transfer curves.",
     )
-    for name, process in shown.items():
-        one = result.variants[process][name]
-        for plot in _of(plots, "operation", "curves"):
-            if (plot.title, plot.process) == (name, process):
-                what = "a typical operation" if plot.section == "operation" else "transfer curves"
-                report.figure(plot.png, f"{name} ({one.title}) in {process}: {what}.", f"{what} of {name}")
+    whats = {"operation": "a typical operation", "curves": "transfer curves"}
+    for one in result.subjects:
+        for section, what in whats.items():
+            for plot in found:
+                if (plot.title, plot.section) == (one.name, section):
+                    title = result.variants[plot.process][one.name].title
+                    report.figure(plot.png, f"{one.name} ({title}) in {plot.process}: {what}.", f"{what} of {one.name}")
 
 
 def _declarations(report: Report, result: "PeripheryResult") -> None:
@@ -239,17 +242,21 @@ def _declarations(report: Report, result: "PeripheryResult") -> None:
             )  # fmt: skip
     notes = _notes(result)
     if notes:
-        report.table(notes, ["variant", "figure", "declared by its bench"], "Declarations.")
+        report.table(notes, ["variant", "processes", "figures", "declared by its bench"], "Declarations.")
 
 
 def _notes(result: "PeripheryResult") -> list[list[str]]:
-    seen: dict[tuple[str, str, str], None] = {}
-    for variants in result.variants.values():
-        for one in variants.values():
-            for name, text in one.notes.items():
+    """Returns what the benches declare, each sentence once with the figures that it is about."""
+    seen: dict[tuple[str, str], tuple[dict[str, None], dict[str, None]]] = {}
+    for subject in result.subjects:
+        for process, variants in result.variants.items():
+            for name, text in variants[subject.name].notes.items():
                 if name != "area":
-                    seen.setdefault((one.variant, name, text))
-    return [list(key) for key in seen]
+                    processes, names = seen.setdefault((subject.name, text), ({}, {}))
+                    processes[process] = names[tables.title(name) if name in FIGURES else name] = None
+    return [
+        [variant, ", ".join(processes), ", ".join(names), text] for (variant, text), (processes, names) in seen.items()
+    ]
 
 
 def _of(plots: Iterable[Plot], *sections: str) -> list[Plot]:

@@ -16,6 +16,7 @@ from ftj_spice.periphery.bench import Curve
 from ftj_spice.periphery.figures import figure
 from ftj_spice.periphery.waveform import Waveforms
 from ftj_spice.results.rundir import is_run_directory
+from ftj_spice.studies.periphery.grouping import of_figures
 from ftj_spice.studies.periphery.limits import SIGMA, Bound, broken_limits
 from ftj_spice.studies.periphery.settings import condition_label
 from ftj_spice.studies.periphery.statistics import Yield, sigma_of, yield_of
@@ -105,6 +106,12 @@ class VariantResults:
         """Share of the draws that work and keep every limit on a drawn figure; none without draws."""
         return yield_of(self.draws, self.bounds)
 
+    @property
+    def useless(self) -> bool:
+        """Whether none of its draws works and keeps its limits."""
+        yielded = self.yielded
+        return yielded is not None and yielded.good == 0
+
     def as_data(self) -> dict[str, Any]:
         """Returns the results as plain data, the waveforms of the operation left out."""
         yielded = self.yielded
@@ -167,7 +174,7 @@ def assemble(subject: Subject, process: str, records: Iterable[Mapping[str, Any]
             continue
         for name, values in drawn.items():
             values[number] = record.get("figures", {}).get(name, np.nan)
-        text = record.get("error") or "; ".join(f"{k}: {v}" for k, v in record.get("failures", {}).items())
+        text = record.get("error") or of_figures(record.get("failures", {}))
         if text:
             errors[number] = text
     spread = {f"{name}{SIGMA}": sigma_of(values) for name, values in drawn.items()}

@@ -64,7 +64,7 @@ def sigma_of(values: NDArray[np.float64]) -> tuple[float, float] | None:
     live = values[np.isfinite(values)]
     if len(live) < 2:
         return None
-    sigma = float(np.std(live, ddof=1))
+    sigma = float(np.std(live, ddof=1)) if np.ptp(live) > 0 else 0.0  # their mean's rounding is no spread
     return sigma, sigma / float(np.sqrt(2 * (len(live) - 1)))
 
 

@@ -1,29 +1,28 @@
 """Measures periphery circuits in every process and condition: side by side, interruptible, one bad one stops nobody."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ftj_spice.common.errors import FtjSpiceError, SettingsError
+from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.engines.ngspice import NgspiceEngine, Open
-from ftj_spice.netlist.catalogue.deck import Deck
 from ftj_spice.netlist.process.models import place, process_notes
 from ftj_spice.netlist.process.process import Process, load_process
 from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.studies.observer import Observer, silent
 from ftj_spice.studies.periphery.files import metrics_of, write_run
+from ftj_spice.studies.periphery.grouping import grouped, of_draws
+from ftj_spice.studies.periphery.identity import EDITED, Prints, changed, identity_of, prints_of
 from ftj_spice.studies.periphery.journal import Journal, journal_path
 from ftj_spice.studies.periphery.results import VariantResults, assemble
 from ftj_spice.studies.periphery.settings import PeripherySettings, conditions_of
 from ftj_spice.studies.periphery.subjects import Subject, choose
-from ftj_spice.studies.periphery.tasks import Task, measure_task, tasks_of
+from ftj_spice.studies.periphery.tasks import Task, empty_record, measure_task, tasks_of
 from ftj_spice.studies.settings import check_jobs
 
 
@@ -39,6 +38,7 @@ class PeripheryResult:
         variants: Results by process and variant.
         notes: What to know about the processes' models: another version than was tried, other files.
         records: The measured tasks as plain data, by key, in the order of the tasks.
+        prints: Hashes of the circuits' files when the run began.
         engine: Simulator and version.
         path: The run directory, where one was written.
     """
@@ -49,6 +49,7 @@ class PeripheryResult:
     subjects: tuple[Subject, ...]
     variants: dict[str, dict[str, VariantResults]]
     records: dict[str, dict[str, Any]] = field(repr=False)
+    prints: Prints = field(repr=False)
     notes: tuple[str, ...] = ()
     engine: str = ""
     path: Path | None = None
@@ -65,18 +66,19 @@ class PeripheryResult:
 
     @property
     def problems(self) -> list[str]:
-        """What could not be measured in the nominal condition, one sentence each."""
-        lines = [f"{one.name}: {one.fault}" for one in self.subjects if one.fault is not None]
+        """What could not be measured in the nominal condition, each sentence once with all that it is about."""
+        said = [(one.name, one.fault) for one in self.subjects if one.fault is not None]
         for process, variants in self.variants.items():
             for name, one in variants.items():
                 if one.error is not None and one.conditions:
-                    lines.append(f"{name} ({process}): {one.error}")
-                lines += [f"{name} ({process}), {figure}: {text}" for figure, text in one.failures.items()]
-        return lines
+                    said.append((f"{name} ({process})", one.error))
+                for text, figures in grouped(one.failures.items()).items():
+                    said.append((f"{name} ({process}), {', '.join(figures)}", text))
+        return [f"{'; '.join(names)}: {text}" for text, names in grouped(said).items()]
 
     @property
     def summary(self) -> list[str]:
-        """Lines to print: each variant with what it breaks, then what could not be measured."""
+        """Lines to print: each variant with what it breaks, and what went wrong in its draws."""
         lines = []
         for process, variants in self.variants.items():
             for name, one in variants.items():
@@ -85,6 +87,7 @@ class PeripheryResult:
                 parts += [f"yield {yielded.good} of {yielded.count}"] if yielded is not None else []
                 parts += [f"fails its limit of {', '.join(one.broken)}"] if one.broken else []
                 lines.append(f"{process:<10} {one.kind:<8} {name:<22} {'; '.join(parts)}")
+                lines += [f"{'':<20}{text}" for text in of_draws(one.draw_errors, self.settings.mc)]
         return lines
 
 
@@ -122,15 +125,16 @@ def periphery_run(
     subjects = choose(settings.variants)
     watch = Stopwatch()
     tasks = tasks_of(settings, subjects, list(processes.values()))
+    prints = prints_of(subjects, processes)
     if out is None:
-        return _measure(settings, card, processes, subjects, tasks, None, jobs, observer, watch)
+        return _measure(settings, card, processes, subjects, tasks, prints, None, jobs, observer, watch)
     path = Path(out)
     inputs = [Path(name) for name in (*settings.variants, *settings.processes) if name.endswith(".toml")]
     directory = RunDirectory(path, force=force, inputs=inputs)
     directory.check()
-    identity = _identity(settings, card, subjects, processes)
+    identity = identity_of(settings, card, prints)
     with Journal(journal_path(path), identity, resume, replace=force) as journal:
-        result = _measure(settings, card, processes, subjects, tasks, journal, jobs, observer, watch)
+        result = _measure(settings, card, processes, subjects, tasks, prints, journal, jobs, observer, watch)
         with directory as run:
             write_run(run, result, watch, command, observer)
         journal.remove()
@@ -156,6 +160,7 @@ def _measure(
     processes: dict[str, Process],
     subjects: Sequence[Subject],
     tasks: Sequence[Task],
+    prints: Prints,
     journal: Journal | None,
     jobs: int,
     observer: Observer,
@@ -167,9 +172,16 @@ def _measure(
     lock = Lock()
     observer("measure", before, len(tasks))
 
+    edited: dict[str, int] = {}
+
     def run(open_netlist: Open, task: Task) -> None:
         record = measure_task(task, card, open_netlist)
         if engine.stopping:
+            return
+        if changed(task.subject, task.condition.process, prints):
+            with lock:  # it may be of either circuit: not kept, so that a resumed run measures it
+                records[task.key] = empty_record(task) | {"error": EDITED}
+                edited[task.subject.name] = edited.get(task.subject.name, 0) + 1
             return
         if journal is not None:
             journal.add(task.key, record)
@@ -180,6 +192,11 @@ def _measure(
         version = str(engine.features()["version"])
         engine.map(run, left, lambda done: observer("measure", before + done, len(tasks)))
     notes = [note for process in processes.values() for note in process_notes(process, process.typical)]
+    notes += [
+        f"the files of '{name}' were changed during the run: {count} of its measurements are left out, the others are "
+        "of the files as they were when it began"
+        for name, count in sorted(edited.items())
+    ]
     ordered = {task.key: records[task.key] for task in tasks}
     by_variant: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for record in ordered.values():
@@ -191,36 +208,5 @@ def _measure(
         for process in processes
     }
     return PeripheryResult(
-        settings, card, processes, tuple(subjects), variants, ordered, tuple(notes), f"ngspice-{version}"
+        settings, card, processes, tuple(subjects), variants, ordered, prints, tuple(notes), f"ngspice-{version}"
     )  # fmt: skip
-
-
-def _identity(
-    settings: PeripherySettings, card: Card, subjects: Sequence[Subject], processes: Mapping[str, Process]
-) -> dict[str, Any]:
-    """Returns what a resumed run must have in common with the one before: settings, and what the files say."""
-    decks = {
-        f"{one.name} in {process.name}": _deck_hash(one, process) for one in subjects for process in processes.values()
-    }
-    return settings.model_dump(mode="json") | {
-        "program version": metadata.version("ftj-spice"),
-        "content of card": _hash(card.model_dump_json(exclude={"provenance"})),
-        "content of variant": decks,
-    }
-
-
-def _deck_hash(one: Subject, process: Process) -> str:
-    """Returns the hash of a variant's settings and of its transistors with their models."""
-    if one.variant is None or one.fault is not None:
-        return _hash(one.fault or "")
-    try:
-        deck = Deck(process, process.typical)
-        deck.block("dut", one.variant)
-        text = deck.text()
-    except FtjSpiceError as error:
-        text = str(error)
-    return _hash(one.variant.model_dump_json() + text)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ from ftj_spice.results.report import Cell
 from ftj_spice.results.units import engineering
 from ftj_spice.studies.periphery.limits import SIGMA, SIGNED
 from ftj_spice.studies.periphery.results import VariantResults
+from ftj_spice.studies.periphery.statistics import Yield
 
 SAME = 1e-9
 """Relative difference below which two figures count as equal."""
@@ -24,10 +25,15 @@ def shown(name: str, value: float) -> str:
     """Returns a figure with its unit; areas in square micrometres."""
     unit = figure(name).unit
     if unit == "m^2":
-        return f"{1e12 * value:.4g} µm²"
+        return f"{_plain(1e12 * value)} µm²"
     if unit == "LSB":
         return f"{value:.3g} LSB".replace("-", "\N{MINUS SIGN}")
     return engineering(value, {"V*s": "V·s"}.get(unit, unit)).replace("-", "\N{MINUS SIGN}")
+
+
+def _plain(value: float) -> str:
+    """Returns a number with four digits and no power of ten."""
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{float(f'{value:.4g}'):.0f}"
 
 
 def listed(value: Any) -> str:
@@ -50,10 +56,12 @@ def figure_table(
     rows: list[list[Any]] = []
     for name in names:
         best = _best(name, rivals or variants)
-        rows.append([title(name), *(_figure_cell(one, name, one.figures.get(name) == best) for one in variants)])
+        rows.append(
+            [title(name), *(_figure_cell(one, name, best is not None and _is(one, name, best)) for one in variants)]
+        )
     yields = [one.yielded for one in variants]
     if any(found is not None for found in yields):
-        rows.append(["yield", *(None if y is None else f"{100 * y.share:.3g} %" for y in yields)])
+        rows.append(["yield", *(None if y is None else _yield_cell(y) for y in yields)])
     if any(one.error is not None for one in variants):
         rows.append(["", *("" if one.error is None else Cell("not measured", "fails", one.error) for one in variants)])
     return rows, ["figure", *(one.variant.replace("_", " ") for one in variants)]
@@ -72,9 +80,14 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def _best(name: str, variants: Sequence[VariantResults]) -> float | None:
-    """Returns the best value of a figure among those that keep their limits; none where nothing is to be compared."""
-    better = figure(name).better
-    values = [one.figures[name] for one in variants if name in one.figures and name not in one.broken]
+    """Returns the best value of a figure among those that keep their limits; none where nothing is to be compared.
+
+    A circuit of which no draw works is the best at nothing.
+    """
+    base, better = name.removesuffix(SIGMA), figure(name).better
+    values = [one.figures[name] for one in variants if name in one.figures and _counts(one, name)]
+    if base != name and figure(base).better == "none":  # the spread of what differs by design
+        return None
     spread = any(f"{name}{SIGMA}" in one.figures for one in variants)  # then that is what counts
     if better == "none" or len(values) < 2 or name.startswith("energy_") or (name in SIGNED and spread):
         return None
@@ -82,6 +95,19 @@ def _best(name: str, variants: Sequence[VariantResults]) -> float | None:
     best = (min if better == "less" else max)(values, key=size)
     ties = sum(abs(value - best) <= SAME * abs(best) for value in values)
     return best if ties < len(values) else None
+
+
+def _counts(one: VariantResults, name: str) -> bool:
+    return name not in one.broken and not one.useless
+
+
+def _is(one: VariantResults, name: str, best: float) -> bool:
+    return one.figures.get(name) == best and _counts(one, name)
+
+
+def _yield_cell(found: Yield) -> Any:
+    text = f"{100 * found.share:.3g} %"
+    return text if found.good else Cell(text, "fails", "no draw works and keeps its limits")
 
 
 def _figure_cell(one: VariantResults, name: str, best: bool) -> Any:
@@ -110,6 +136,7 @@ def draw_table(variants: Sequence[VariantResults]) -> tuple[list[list[Any]], lis
             error = one.sigma_errors.get(f"{name}{SIGMA}")
             broken = one.broken.get(f"{name}{SIGMA}")
             text = None if spread is None else f"{shown(name, spread)} ± {shown(name, error or 0.0)}"
+            text = "all alike" if spread == 0 else text
             rows.append(
                 [
                     one.variant, title(name), len(live), shown(name, float(live.mean())) if len(live) else None,
@@ -157,7 +184,7 @@ def parts_table(variants: Iterable[VariantResults]) -> list[list[Any]]:
             group = groups.get(kind, groups["transistor"])
             group[0] += count
             group[1] += area
-        cells = [f"{int(n)}, {1e12 * area:.3g} µm²" if n else None for n, area in groups.values()]
+        cells = [f"{int(n)}, {_plain(1e12 * area)} µm²" if n else None for n, area in groups.values()]
         rows.append([one.variant, *cells, _listed_ideals(one.ideals)])
     return rows
 

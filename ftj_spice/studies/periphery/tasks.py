@@ -76,12 +76,7 @@ def _after_converters(task: Task) -> bool:
 
 def measure_task(task: Task, card: Card, open_netlist: Open) -> dict[str, Any]:
     """Measures, and returns what came out or what went wrong as plain data; nothing but an interruption gets out."""
-    condition = task.condition
-    record: dict[str, Any] = {
-        "process": condition.process.name, "variant": task.subject.name, "corner": condition.corner,
-        "temperature": condition.temperature, "supply": condition.supply,
-        "draw": None if condition.mismatch is None else condition.mismatch[1],
-    }  # fmt: skip
+    condition, record = task.condition, empty_record(task)
     variant, bench = task.subject.variant, task.subject.bench
     assert variant is not None and bench is not None
     wanted = task.subject.figures if condition.mismatch is None else task.subject.drawn
@@ -100,6 +95,16 @@ def measure_task(task: Task, card: Card, open_netlist: Open) -> dict[str, Any]:
         text = f"the test bench '{bench.name}' is broken: {type(error).__name__}: {error}"
         record |= {"error": text, "traceback": trace}
     return plain(record)
+
+
+def empty_record(task: Task) -> dict[str, Any]:
+    """Returns what identifies a task in its record."""
+    condition = task.condition
+    return {
+        "process": condition.process.name, "variant": task.subject.name, "corner": condition.corner,
+        "temperature": condition.temperature, "supply": condition.supply,
+        "draw": None if condition.mismatch is None else condition.mismatch[1],
+    }  # fmt: skip
 
 
 def sentence(error: Exception | str) -> str:

@@ -9,7 +9,9 @@ from ftj_spice.common.seeds import generator
 from ftj_spice.device.card import Card
 from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine, Open
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.audit import compare
+from ftj_spice.sampling.digitisers import IntegratorReadout
 from ftj_spice.sampling.events import column_operating_point
 from ftj_spice.sampling.phase import KeptPart, SampleResult, sample
 from ftj_spice.sampling.settings import SampleSettings
@@ -17,6 +19,7 @@ from ftj_spice.sampling.transients import Outcome, Part, plan, simulate_part
 from ftj_spice.studies.observer import Observer
 from ftj_spice.studies.sample_map.points import point_settings
 from ftj_spice.studies.sample_map.settings import Grid, MapSettings
+from ftj_spice.studies.sample_transistors import audit_sampling
 
 ENERGY_LIMIT = 1e-3
 """Largest relative deviation of a transient's energy allowed."""
@@ -63,8 +66,13 @@ def draw_points(settings: MapSettings, grid: Grid) -> list[tuple[int, int, int]]
 
 
 def audit_points(
-    card: Card, settings: MapSettings, grid: Grid, engine: NgspiceEngine, observer: Observer
-) -> tuple[list[PointAudit], Mapping[str, str]]:
+    card: Card,
+    settings: MapSettings,
+    grid: Grid,
+    engine: NgspiceEngine,
+    observer: Observer,
+    model: Macromodel | None = None,
+) -> tuple[list[PointAudit], Mapping[str, str], Audit | None]:
     """Simulates random points by events and in ngspice.
 
     Args:
@@ -73,9 +81,11 @@ def audit_points(
         grid: Its points.
         engine: Where the transients run.
         observer: Told about progress, as `audit`.
+        model: Circuits whose virtual grounds hold the columns; none: at 0 V.
 
     Returns:
-        The comparisons, and the netlists by file name.
+        The comparisons, the netlists by file name, and a few samples of the first point through transistors, where the
+        macromodel was made from a chain of them that integrates.
 
     Raises:
         EngineError: A simulation failed.
@@ -88,7 +98,7 @@ def audit_points(
         part = plan(own, settings.columns, settings.audit_samples)[column][0]
         result = sample(
             card, own, count=settings.audit_samples, columns=settings.columns, seed=settings.seed, engine="fast",
-            keep=[part],
+            keep=[part], periphery=model,
         )  # fmt: skip
         work.append((own, result))
     total = len(work)
@@ -111,14 +121,17 @@ def audit_points(
             )
         )  # fmt: skip
         netlists[f"{voltage:.4g}V_{own.time:.3g}s_column{column}.cir"] = outcome.netlist
-    return audits, netlists
+    circuits = audit_sampling(model, work[0][1], engine, seed=settings.seed, observer=observer)
+    return audits, netlists, circuits
 
 
 def fast_energy(result: SampleResult, settings: SampleSettings, kept: KeptPart) -> float:
     """Returns what the rows deliver to a part's column over its transient, by its trap history, in J."""
     columns = list(kept.part.columns)
     rows = result.array.shape[0]
-    point = column_operating_point(result.array, settings, columns)
+    digitiser = result.digitiser
+    assert isinstance(digitiser, IntegratorReadout)
+    point = column_operating_point(result.array, settings, columns, digitiser.ground)
     edges = np.array([0.0, kept.history.duration])
     filled = [kept.history.averages(trap, edges)[0] for trap in range(rows * len(columns))]
     states = np.array(filled).reshape(len(columns), rows).T

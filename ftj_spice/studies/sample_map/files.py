@@ -12,13 +12,15 @@ from ftj_spice.results.datasets import Variable, write_dataset
 from ftj_spice.results.manifest import Stopwatch, build_manifest, sha256_text
 from ftj_spice.results.plots.style import figure_png
 from ftj_spice.results.rundir import RunDirectory
-from ftj_spice.sampling.energy import CONVERTER_SOURCE
+from ftj_spice.sampling.energy import readout_energy
 from ftj_spice.sampling.figures import QUANTITIES
+from ftj_spice.studies.generate_metrics import audit_figures
 from ftj_spice.studies.observer import Observer
 from ftj_spice.studies.sample_map.goal import Recommendation, checks
 from ftj_spice.studies.sample_map.plots import draw_plots
 from ftj_spice.studies.sample_map.points import MapPoint
 from ftj_spice.studies.sample_map.report import render_map_report
+from ftj_spice.studies.sample_periphery import circuit_metrics
 
 if TYPE_CHECKING:
     from ftj_spice.studies.sample_map.study import MapResult
@@ -37,11 +39,21 @@ PROPERTIES: dict[str, tuple[str, str]] = {
     "reference_shift": ("1", "shift of the mean by wires and drivers, in standard deviations"),
     "cell_energy": ("J", "energy per sample into the cells, closed form"),
     "wire_energy": ("J", "energy per sample into wires and drivers, closed form"),
-    "converter_energy": ("J", "energy of one conversion, estimate"),
-    "energy": ("J", "energy per sample: rows (closed form) and converter (estimate)"),
+    "converter_energy": ("J", "energy of the read-out of one sample beside the cells"),
+    "energy": ("J", "energy per sample: rows (closed form) and read-out"),
 }
 """What a point has beside its figures: unit and meaning."""
 PAIR = ("simulated", "error", "normal")
+COSTS: dict[str, tuple[str, str]] = {
+    "information": ("bit", "what a code tells about the column's current, closed form"),
+    "ideal_information": ("bit", "the same behind the ideal read-out"),
+    "bits_lost": ("bit", "information that a sample loses to the circuits"),
+    "ideal_latent_distance": ("1", "distance of the latents to the standard normal behind the ideal read-out"),
+    "noise": ("1", "noise of the circuits over the standard deviation"),
+    "shift": ("1", "rms shift of the latents' mean"),
+    "range": ("1", "range of the converter over the standard deviation"),
+}
+"""What the circuits cost at a point: unit and meaning."""
 
 
 def write_map(
@@ -82,7 +94,8 @@ def write_map(
             {name: sha256_text(text) for name, text in sorted(result.netlists.items())},
             watch.durations,
             {"sample": "fast (sums only)", "audit": result.engine},
-            {"card": result.card.model_dump(exclude={"provenance"})},
+            {"card": result.card.model_dump(exclude={"provenance"})}
+            | ({} if result.periphery is None else {"periphery": circuit_metrics(result.periphery)}),
         ),
     )
 
@@ -95,6 +108,8 @@ def map_csv(result: "MapResult") -> str:
             f"{name}_deviation_se"
         ]
     header += [f"pair_information_{part}_bit" for part in PAIR]
+    costs = () if result.periphery is None else COSTS
+    header += [f"circuits_{name}{_ending(COSTS[name][0])}" for name in costs]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -104,7 +119,8 @@ def map_csv(result: "MapResult") -> str:
             for name in QUANTITIES:
                 f = point.figures[name]
                 line += [f.simulated, f.error, f.closed, f.deviation]
-            writer.writerow([f"{value:.9g}" for value in [*line, *point.pair_information]])
+            line += [*point.pair_information, *(getattr(point.circuits, name) for name in costs)]
+            writer.writerow([f"{value:.9g}" for value in line])
     return text.getvalue()
 
 
@@ -136,6 +152,9 @@ def _dataset(result: "MapResult") -> dict[str, Variable]:
         values = np.array([[p.pair_information[number] for p in row] for row in result.points])
         label = f"information of a sample's octile about the next one's, {part}"
         variables[f"pair_information_{part}"] = (axes, values, {"units": "bit", "long_name": label})
+    for name, (unit, label) in COSTS.items() if result.periphery is not None else ():
+        values = np.array([[getattr(p.circuits, name) for p in row] for row in result.points])
+        variables[f"circuits_{name}"] = (axes, values, {"units": unit, "long_name": f"circuits: {label}"})
     disturb = {"units": "1", "long_name": "share of domains that reads against the stored polarization would flip"}
     variables["disturb"] = ("voltage", result.disturb, disturb)
     return variables
@@ -177,9 +196,17 @@ def metrics_of(result: "MapResult") -> dict[str, Any]:
             "read_time_s": result.read_time,
             "flipped_share_if_opposed": result.disturb,
         },
-        "converter_energy_source": CONVERTER_SOURCE,
+        "converter_energy_source": readout_energy(result.periphery, 0.0, 1)[1],
         "warnings": list(result.warnings),
     }  # fmt: skip
+    if result.periphery is not None:
+        numbers["periphery"] = (
+            circuit_metrics(result.periphery)
+            | {name: [[getattr(p.circuits, name) for p in row] for row in result.points] for name in COSTS}
+            | {"latent_distance": result.of("latent_distance")[2]}
+        )
+        if result.circuit_audit is not None:
+            numbers["periphery"]["audit"] = audit_figures(result.circuit_audit)
     if result.grid.shape == (1, 1):
         numbers["point"] = point_metrics(at)
     return numbers

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ftj_spice.studies.sample_map.study import MapResult
 
 DRAWN = (
-    "mean", "variance", "latent_variance", "skewness", "kurtosis", "distance", "autocorrelation_1", "shannon_entropy",
+    "mean", "variance", "latent_variance", "skewness", "kurtosis", "distance", "latent_distance",
+    "autocorrelation_1", "shannon_entropy",
     "min_entropy", "effective_bits", "bit_rate", "supply_energy",
 )  # fmt: skip
 """Figures that get a plot; the others are in map.csv and map.nc."""
@@ -34,6 +35,10 @@ MEANING = {
         "variance. Closed form: from the exact law (Pedler 1971, convolved over the cells). Simulation: share of "
         "samples below the place where the exact law is farthest from the normal, so that no noise is taken for "
         "distance"
+    ),
+    "latent_distance": (
+        "the same of the latents, as the converter's steps (and the read-out circuits, where there are some) leave "
+        "them, and the standard normal: half of the commonest code's share belongs to it"
     ),
     "shannon_entropy": (
         "of the converter's codes. Simulation: mean of -log2 of the exact law's probability of each code"
@@ -204,7 +209,7 @@ def _disturb(result: "MapResult", voltage: int) -> float | None:
 
 def _law(result: "MapResult", title: str, place: tuple[int, int]) -> plots.LawPanel:
     point = result.points[place[0]][place[1]]
-    exact = closed_point(result.card, result.settings, point.voltage, point.time)
+    exact = closed_point(result.card, result.settings, point.voltage, point.time, result.periphery)
     value = np.linspace(-REACH, REACH, 1601)
     # Columns that differ have laws of their own; the histogram holds all of them.
     share = np.bincount(exact.law, minlength=len(exact.laws)) / len(exact.law)

@@ -13,9 +13,11 @@ from ftj_spice.common.errors import SettingsError
 from ftj_spice.common.seeds import seed_sequence
 from ftj_spice.device.card import Card
 from ftj_spice.device.traps import Traps
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.sampling.array import SamplingArray
+from ftj_spice.sampling.circuits import ColumnCircuits
 from ftj_spice.sampling.digitisers import FULL_SCALE
-from ftj_spice.sampling.energy import converter_energy
+from ftj_spice.sampling.energy import readout_energy
 from ftj_spice.sampling.figures import (
     QUANTITIES,
     Figure,
@@ -25,7 +27,7 @@ from ftj_spice.sampling.figures import (
 )
 from ftj_spice.sampling.point import SamplePoint, make_point, solve_columns
 from ftj_spice.sampling.settings import SampleSettings
-from ftj_spice.sampling.tallies import FEWEST_SAMPLES, Tally, join, tally
+from ftj_spice.sampling.tallies import FEWEST_SAMPLES, LATENT, Tally, join, tally
 from ftj_spice.studies.observer import Observer
 from ftj_spice.studies.sample_map.settings import Grid, MapSettings
 
@@ -35,6 +37,34 @@ FEWEST_TRANSITIONS = 100
 """Fewer than this at one point are refused: nothing can be told of noise that does not happen."""
 BLOCKS = 8
 """Parts that a point's units are simulated in; threads take them one by one."""
+
+
+@dataclass(frozen=True)
+class CircuitCost:
+    """What the read-out circuits cost at one operating point: closed forms, mean over columns.
+
+    Attributes:
+        information: What a code tells about the column's current, in bits: the codes' entropy less what noise makes of
+            it.
+        ideal_information: The same behind the ideal integrator and converter of the settings.
+        ideal_latent_distance: Distance of the latents to the standard normal behind those; the map's own figure of this
+            name is that behind the circuits.
+        noise: Of the read-out, referred to the input, in standard deviations of the value.
+        shift: Rms shift of the latents' mean: what trimming leaves of grounds and offsets.
+        range: Range of the converter in standard deviations of the value.
+    """
+
+    information: float
+    ideal_information: float
+    ideal_latent_distance: float
+    noise: float
+    shift: float
+    range: float
+
+    @property
+    def bits_lost(self) -> float:
+        """Bits of information that a sample loses to the circuits."""
+        return self.ideal_information - self.information
 
 
 @dataclass(frozen=True)
@@ -62,7 +92,9 @@ class MapPoint:
         relaxation: Relaxation time of a nominal trap in s.
         occupancy: Of a nominal trap.
         transitions: Per sample of a column, of all its traps.
-        reference_shift: What wires and drivers move the value by, in standard deviations.
+        reference_shift: What wires and drivers move the value by, in standard deviations; with circuits also what
+            trimming leaves of their grounds and offsets.
+        circuits: What the read-out circuits cost; none behind the ideal read-out.
     """
 
     voltage: float
@@ -84,6 +116,7 @@ class MapPoint:
     occupancy: float
     transitions: float
     reference_shift: float
+    circuits: CircuitCost | None = None
 
     @property
     def rate(self) -> float:
@@ -92,7 +125,7 @@ class MapPoint:
 
     @property
     def energy(self) -> float:
-        """Energy per sample in J: rows (closed form) and converter (estimate)."""
+        """Energy per sample in J: rows (closed form) and read-out (measured where it is a circuit, else estimate)."""
         return self.figures["supply_energy"].closed + self.converter_energy
 
 
@@ -101,8 +134,15 @@ def point_settings(settings: MapSettings, voltage: float, time: float) -> Sample
     return settings.sample.model_copy(update={"voltage": voltage, "time": time})
 
 
-def closed_point(card: Card, settings: MapSettings, voltage: float, time: float) -> SamplePoint:
-    """Returns the closed forms of one operating point.
+def draw_circuits(model: Macromodel | None, settings: MapSettings) -> ColumnCircuits | None:
+    """Returns the circuits of a map's columns: the same at all points."""
+    return None if model is None else ColumnCircuits.draw(model, settings.columns, settings.seed)
+
+
+def closed_point(
+    card: Card, settings: MapSettings, voltage: float, time: float, model: Macromodel | None = None
+) -> SamplePoint:
+    """Returns the closed forms of one operating point, behind circuits where there is a macromodel.
 
     Raises:
         SettingsError: The card leaves no noise there.
@@ -110,7 +150,8 @@ def closed_point(card: Card, settings: MapSettings, voltage: float, time: float)
     """
     own = point_settings(settings, voltage, time)
     array = SamplingArray.draw(card, own, settings.columns, settings.seed)
-    return make_point(array, own, solve_columns(array, own))
+    circuits = draw_circuits(model, settings)
+    return make_point(array, own, solve_columns(array, own, circuits), circuits)
 
 
 def samples_of(point: SamplePoint, settings: MapSettings) -> int:
@@ -147,7 +188,7 @@ def check_size(card: Card, settings: MapSettings, grid: Grid) -> None:
 
 
 def simulate_points(
-    card: Card, settings: MapSettings, grid: Grid, jobs: int, observer: Observer
+    card: Card, settings: MapSettings, grid: Grid, jobs: int, observer: Observer, model: Macromodel | None = None
 ) -> list[list[MapPoint]]:
     """Simulates every point of a map; the result does not depend on the number of threads.
 
@@ -157,32 +198,34 @@ def simulate_points(
         grid: Its points.
         jobs: Threads.
         observer: Told about progress, as `sample`.
+        model: Circuits that read the columns; none: ideal ones.
 
     Returns:
         Points by voltage and time.
     """
-    step = _charge_step(card, settings)
+    step = _charge_step(card, settings, model)
     total = len(grid.voltages) * len(grid.times)
     with ThreadPoolExecutor(jobs) as pool:
-        pending: list[tuple[int, int, SamplePoint, list[Future[Tally]]]] = []
+        pending: list[tuple[int, int, tuple[SamplePoint, SamplePoint | None], list[Future[Tally]]]] = []
         done: dict[tuple[int, int], MapPoint] = {}
         observer("sample", 0, total)
 
         def collect() -> None:
-            i, k, point, parts = pending.pop(0)
-            done[i, k] = _measure(point, join([part.result() for part in parts]), float(grid.times[k]), step, settings)
+            i, k, pair, parts = pending.pop(0)
+            found = join([part.result() for part in parts])
+            done[i, k] = _measure(*pair, found, float(grid.times[k]), step, settings, model)
             observer("sample", len(done), total)
 
         try:
-            for i, k, point in _closed(card, settings, grid):
+            for i, k, point, ideal in _closed(card, settings, grid, model):
                 samples = samples_of(point, settings)
-                words = _words(settings, i, k)
+                words, noise = _words(settings, i, k)
                 bounds = np.linspace(0, len(words), min(BLOCKS, len(words)) + 1).astype(int)
                 parts = [
-                    pool.submit(tally, words[low:high], int(low), point.table, samples)
+                    pool.submit(tally, words[low:high], int(low), point.table, samples, noise[low:high])
                     for low, high in pairwise(bounds)
                 ]
-                pending.append((i, k, point, parts))
+                pending.append((i, k, (point, ideal), parts))
                 while len(pending) > jobs + 1:  # a few points ahead, no more: their laws take memory
                     collect()
             while pending:
@@ -193,35 +236,69 @@ def simulate_points(
     return [[done[i, k] for k in range(len(grid.times))] for i in range(len(grid.voltages))]
 
 
-def _closed(card: Card, settings: MapSettings, grid: Grid) -> Iterator[tuple[int, int, SamplePoint]]:
-    """Yields the closed forms of all points; the wires are solved once per voltage."""
+def _closed(
+    card: Card, settings: MapSettings, grid: Grid, model: Macromodel | None
+) -> Iterator[tuple[int, int, SamplePoint, SamplePoint | None]]:
+    """Yields the closed forms of all points; the wires are solved once per voltage.
+
+    With circuits those behind the ideal read-out come second.
+    """
+    circuits = draw_circuits(model, settings)
     first = point_settings(settings, float(grid.voltages[0]), float(grid.times[0]))
     drawn = SamplingArray.draw(card, first, settings.columns, settings.seed)
     for i, voltage in enumerate(grid.voltages.tolist()):
         array = replace(drawn, voltage=voltage)
         array.check_noise()
-        columns = solve_columns(array, point_settings(settings, voltage, float(grid.times[0])))
+        start = point_settings(settings, voltage, float(grid.times[0]))
+        columns = solve_columns(array, start, circuits)
+        plain = columns if circuits is None else solve_columns(array, start)
         for k, time in enumerate(grid.times.tolist()):
-            yield i, k, make_point(array, point_settings(settings, voltage, time), columns)
+            own = point_settings(settings, voltage, time)
+            ideal = None if circuits is None else make_point(array, own, plain)
+            yield i, k, make_point(array, own, columns, circuits), ideal
 
 
-def _words(settings: MapSettings, i: int, k: int) -> NDArray[np.uint64]:
-    """Returns the first word of every trap's random stream at a point, shape `(units, rows)`."""
+def _words(settings: MapSettings, i: int, k: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Returns the first words of a point's streams: every trap's, `(units, rows)`, and the read-outs', `(units,)`."""
     count = settings.units * settings.sample.rows
     words = seed_sequence(settings.seed, "sample-map", i, k).generate_state(count, np.uint64)
-    return words.reshape(settings.units, settings.sample.rows)
+    noise = seed_sequence(settings.seed, "sample-map-noise", i, k).generate_state(settings.units, np.uint64)
+    return words.reshape(settings.units, settings.sample.rows), noise
 
 
-def _charge_step(card: Card, settings: MapSettings) -> float:
+def _charge_step(card: Card, settings: MapSettings, model: Macromodel | None) -> float:
     """Returns the step of the map's one converter in C: it fits the array's own operating point."""
     s = settings.sample
+    bits = s.adc_bits if model is None or model.convert is None else model.convert.bits
     if s.integration_capacitance is not None:
-        return 2.0 * FULL_SCALE * s.integration_capacitance / 2**s.adc_bits
+        return 2.0 * FULL_SCALE * s.integration_capacitance / 2**bits
     point = closed_point(card, settings, s.voltage or card.rtn_voltage, s.time)
-    return float(np.max(point.sigma)) * s.time * 2.0 * s.adc_sigmas / 2**s.adc_bits
+    return float(np.max(point.sigma)) * s.time * 2.0 * s.adc_sigmas / 2**bits
 
 
-def _measure(point: SamplePoint, found: Tally, time: float, step: float, settings: MapSettings) -> MapPoint:
+def _cost(point: SamplePoint, ideal: SamplePoint) -> CircuitCost:
+    latents = point.expected[:, LATENT]
+    behind = point.table.thresholds[:, -1] - point.table.thresholds[:, 0]
+    steps = len(point.table.thresholds[0]) - 1
+    return CircuitCost(
+        information=point.information,
+        ideal_information=ideal.information,
+        ideal_latent_distance=float(np.mean([far.distance for far in ideal.latents_farthest])),
+        noise=float(np.mean(point.table.noise)),
+        shift=float(np.sqrt(np.mean(latents**2))),
+        range=float(np.mean(behind)) * (steps + 2) / steps,
+    )
+
+
+def _measure(
+    point: SamplePoint,
+    ideal: SamplePoint | None,
+    found: Tally,
+    time: float,
+    step: float,
+    settings: MapSettings,
+    model: Macromodel | None,
+) -> MapPoint:
     figures = evaluate(point, found)
     information, error = pair_information(found.pairs)
     normal = gaussian_pair_information(figures["autocorrelation_1"].closed)
@@ -241,9 +318,10 @@ def _measure(point: SamplePoint, found: Tally, time: float, step: float, setting
         shot_noise=float(np.mean(np.sqrt(elementary_charge * point.mean / time) / point.sigma)),
         cell_energy=point.cell_power * point.period,
         wire_energy=(point.power - point.cell_power) * point.period,
-        converter_energy=converter_energy(settings.sample.adc_bits),
+        converter_energy=readout_energy(model, point.period, settings.sample.adc_bits)[0],
         relaxation=point.relaxation,
         occupancy=point.occupancy,
         transitions=point.transitions,
         reference_shift=float(np.mean(point.reference_shift)),
+        circuits=None if ideal is None else _cost(point, ideal),
     )

@@ -8,11 +8,12 @@ from ftj_spice.device.traps import Traps
 from ftj_spice.results.plots import timing_bar
 from ftj_spice.results.report import Report
 from ftj_spice.results.units import engineering as eng
-from ftj_spice.sampling.energy import CONVERTER_SOURCE
+from ftj_spice.sampling.energy import readout_energy
 from ftj_spice.sampling.figures import QUANTITIES
 from ftj_spice.studies.sample_map.goal import GOALS, Recommendation
-from ftj_spice.studies.sample_map.plots import MEANING, Plot
+from ftj_spice.studies.sample_map.plots import MEANING, Plot, chosen_points
 from ftj_spice.studies.sample_map.points import MapPoint
+from ftj_spice.studies.sample_periphery import circuit_facts
 
 if TYPE_CHECKING:
     from ftj_spice.studies.sample_map.study import MapResult
@@ -29,6 +30,7 @@ def render_map_report(result: "MapResult", drawn: list[Plot], durations: dict[st
     )
     _overview(report, result)
     _goal(report, result, drawn)
+    _circuits(report, result)
     if single:
         _table(report, result.points[0][0])
     else:
@@ -43,7 +45,9 @@ def render_map_report(result: "MapResult", drawn: list[Plot], durations: dict[st
     _show(report, drawn, "laws")
     report.section("Energy")
     _show(report, drawn, "energy")
-    report.text(f"Converter: {CONVERTER_SOURCE}. The integrator's amplifier is not in any of these numbers.")
+    amplifier = "" if result.periphery is not None else " The integrator's amplifier is not in any of these numbers."
+    source = readout_energy(result.periphery, 0.0, 1)[1]
+    report.text(f"Read-out: {source}.{amplifier}")
     _audit(report, result)
     _disturb_section(report, result)
     _meaning(report)
@@ -75,10 +79,11 @@ def _overview(report: Report, result: "MapResult") -> None:
             "Sampling time": f"{times[0]} to {times[1]}" if len(result.grid.times) > 1 else times[0],
             "τ_eff of a nominal trap": " to ".join(relaxation) if high > low else relaxation[0],
             "Spread of the time constants": f"{s.sample.time_constant_spread:g} of the card's",
-            "Converter": f"{s.sample.adc_bits} bit, ±{s.sample.adc_sigmas:g}σ",
+            "Converter": f"{_bits(result)} bit, ±{s.sample.adc_sigmas:g}σ",
             "Samples": f"{sum(p.samples * p.units for row in result.points for p in row):.3g}",
             "Direction of the reads": f"{s.direction} polarization",
         }
+        | circuit_facts(result.periphery)
     )
     report.note("\n\n".join(f"{line[0].upper()}{line[1:]}." for line in result.summary[1:3]))
     for warning in result.warnings:
@@ -122,6 +127,44 @@ def _goal(report: Report, result: "MapResult", drawn: list[Plot]) -> None:
         "Noise in steps: one converter serves the whole map, with the range that fits the array's own operating point; "
         "the simulated codes, and the entropies, are those of a converter whose range follows the noise at each point."
     )
+
+
+def _bits(result: "MapResult") -> int:
+    model = result.periphery
+    return result.settings.sample.adc_bits if model is None or model.convert is None else model.convert.bits
+
+
+def _circuits(report: Report, result: "MapResult") -> None:
+    if result.periphery is None:
+        return
+    report.section(
+        "What the read-out circuits cost",
+        f"{result.cost_sentence[0].upper()}{result.cost_sentence[1:]}.\n\nEvery column has a circuit of its own, drawn "
+        "from the seed: offset, gain, virtual ground. Latents and codes on this page are those behind the circuits; "
+        "moments, distance and autocorrelation of the current are those of the cells at the circuits' virtual grounds. "
+        f"The ideal read-out is an integrator and a converter of {result.settings.sample.adc_bits} bit without errors "
+        "over the same range of standard deviations.",
+    )
+    rows = []
+    for title, (i, k) in chosen_points(result):
+        point = result.points[i][k]
+        cost, f = point.circuits, point.figures
+        assert cost is not None
+        rows.append(
+            [
+                title or "the point", f"{cost.information:.3f}", f"{cost.ideal_information:.3f}",
+                f"{cost.bits_lost:.3f}", f"{f['latent_distance'].simulated:.4f} ± {f['latent_distance'].error:.1g}",
+                f"{f['latent_distance'].closed:.4f}", f"{cost.ideal_latent_distance:.4f}", f"{cost.noise:.3g}",
+                f"{cost.shift:.3g}", f"{cost.range:.3g}", eng(point.converter_energy, "J"),
+            ]
+        )  # fmt: skip
+    report.table(
+        rows,
+        ["point", "bits about the traps", "ideal", "lost", "latents' distance", "closed form", "ideal", "noise (σ)",
+         "shift (σ)", "range (σ)", "energy of a read"],
+        "Bits: entropy of the codes less what the circuits' noise makes of it, closed form. Shift: rms over columns of "
+        "the latents' mean, what trimming leaves. All points are in map.csv.",
+    )  # fmt: skip
 
 
 def _row(goal: str, found: Recommendation, result: "MapResult") -> list[str]:
@@ -191,7 +234,12 @@ def _audit(report: Report, result: "MapResult") -> None:
          "in ngspice", "deviation", "within"],
         f"Samples in parts of the converter's full scale, against {result.engine}.",
     )  # fmt: skip
-    if not all(a.passes for a in result.audits):
+    if result.circuit_audit is not None:
+        report.text(
+            "A few of the first point's samples through the transistors that the macromodel stands for, with the same "
+            f"trap histories over the whole window: {result.circuit_audit.sentence}."
+        )
+    if not result.audits_pass:
         report.note("The audit is beyond its limit: do not trust this map.")
 
 

@@ -55,6 +55,10 @@ class MapSettings(Strict):
     goal: Literal["gaussian", "fastest", "lowest-energy"] = "gaussian"
     """What the recommended point is for: `gaussian` (least distance to the normal), `fastest` (shortest time) or
     `lowest-energy` (least energy per sample), each within the limits."""
+    periphery: str | None = None
+    """Circuits that read the columns, as a macromodel of transistors: NAME (of the generic process) or PROCESS/NAME of
+    a packaged one, or a .json file; none: the ideal integrator and converter. It takes over the settings of what it
+    holds (the converter's bits)."""
     direction: Literal["stored", "opposed"] = "stored"
     """Direction of the reads: that of the stored polarization, or against it. Flips change no current here; they are
     told, and limited where reads are opposed."""

@@ -17,7 +17,9 @@ from scipy.stats import t as student
 from ftj_spice.common.errors import SettingsError
 from ftj_spice.device.card import Card, load_card
 from ftj_spice.device.reliability import read_disturb
+from ftj_spice.engines.audit import Audit
 from ftj_spice.engines.ngspice import NgspiceEngine
+from ftj_spice.periphery.macromodel import Macromodel
 from ftj_spice.results.manifest import Stopwatch
 from ftj_spice.results.rundir import RunDirectory
 from ftj_spice.results.units import engineering as eng
@@ -28,7 +30,9 @@ from ftj_spice.studies.sample_map.files import metrics_of, write_map
 from ftj_spice.studies.sample_map.goal import Recommendation, recommend
 from ftj_spice.studies.sample_map.points import MapPoint, check_size, simulate_points
 from ftj_spice.studies.sample_map.settings import GOALS, Grid, MapSettings, grid_of
+from ftj_spice.studies.sample_periphery import circuit_inputs, load_circuits
 from ftj_spice.studies.settings import check_jobs
+from ftj_spice.studies.transistors import check_transistors
 
 FALSE_ALARM = 1e-4
 """Chance that the largest deviation of a right simulation is called too large."""
@@ -96,6 +100,8 @@ class MapResult:
         card: The device card.
         engine: Simulator of the audit, and version; empty without one.
         path: The run directory, where one was written.
+        periphery: The circuits that read the columns, where they were asked for.
+        circuit_audit: A few samples through its transistors, codes against the macromodel's; none where it has none.
     """
 
     grid: Grid
@@ -110,6 +116,8 @@ class MapResult:
     card: Card
     engine: str
     path: Path | None = None
+    periphery: Macromodel | None = None
+    circuit_audit: Audit | None = None
 
     @cached_property
     def deviations(self) -> Deviations:
@@ -121,7 +129,13 @@ class MapResult:
     @property
     def passes(self) -> bool:
         """Whether the audit is within its limits, and the simulation agrees with the closed forms."""
-        return all(audit.passes for audit in self.audits) and self.deviations.passes
+        return self.audits_pass and self.deviations.passes
+
+    @property
+    def audits_pass(self) -> bool:
+        """Whether the audits, of points and of circuits, are within their limits."""
+        circuits = self.circuit_audit is None or self.circuit_audit.passes
+        return all(audit.passes for audit in self.audits) and circuits
 
     @property
     def recommendation(self) -> Recommendation:
@@ -169,8 +183,26 @@ class MapResult:
                 f"to the normal {f['distance'].closed:.2g}, autocorrelation {f['autocorrelation_1'].simulated:.3f}"
             )
         lines.append(f"{self.settings.goal}: {self.recommendation.reason}")
+        if self.periphery is not None:
+            lines.append(self.cost_sentence)
+        if self.circuit_audit is not None:
+            lines.append(f"audit of the circuits: {self.circuit_audit.sentence}")
         lines.append(self.disturb_sentence)
         return lines
+
+    @property
+    def cost_sentence(self) -> str:
+        """What the read-out circuits cost at the recommended point, or nearest to it, with numbers."""
+        i, k = self.recommendation.nearest
+        point = self.points[i][k]
+        cost = point.circuits
+        assert cost is not None and self.periphery is not None
+        return (
+            f"{self.periphery.process}/{self.periphery.name} at {point.voltage:.4g} V, {eng(point.time, 's')}: "
+            f"{cost.information:.2f} bits of a sample tell about the traps, {cost.bits_lost:.2f} fewer than of the "
+            f"ideal read-out's; distance of the latents to the normal {point.figures['latent_distance'].closed:.3f} "
+            f"(ideal {cost.ideal_latent_distance:.3f})"
+        )
 
     @property
     def disturb_sentence(self) -> str:
@@ -227,24 +259,36 @@ def sample_map(
     grid = grid_of(chosen, card)
     check_size(card, chosen, grid)
     _check_direction(card, chosen, grid)
+    model = load_circuits(chosen.periphery, chosen, "a map")
+    if chosen.audit:
+        check_transistors(model)
     watch = Stopwatch()
     if out is None:
-        return _run(card, chosen, grid, jobs, observer, watch)
-    with RunDirectory(Path(out), force=force) as run:
-        result = _run(card, chosen, grid, jobs, observer, watch)
+        return _run(card, chosen, grid, model, jobs, observer, watch)
+    with RunDirectory(Path(out), force=force, inputs=circuit_inputs(chosen.periphery)) as run:
+        result = _run(card, chosen, grid, model, jobs, observer, watch)
         write_map(run, result, watch, command, observer)
     return replace(result, path=Path(out))
 
 
-def _run(card: Card, settings: MapSettings, grid: Grid, jobs: int, observer: Observer, watch: Stopwatch) -> MapResult:
+def _run(
+    card: Card,
+    settings: MapSettings,
+    grid: Grid,
+    model: Macromodel | None,
+    jobs: int,
+    observer: Observer,
+    watch: Stopwatch,
+) -> MapResult:
     with watch("sample"):
-        points = simulate_points(card, settings, grid, jobs, observer)
+        points = simulate_points(card, settings, grid, jobs, observer, model)
     audits: list[PointAudit] = []
     netlists: dict[str, str] = {}
+    circuits: Audit | None = None
     engine = ""
     if settings.audit:
         with watch("audit"), NgspiceEngine(jobs) as spice:
-            audits, found = audit_points(card, settings, grid, spice, observer)
+            audits, found, circuits = audit_points(card, settings, grid, spice, observer, model)
             netlists = dict(found)
             engine = audits[0].audit.engine
     read_time = np.array([sum(p.samples * settings.copies * p.period for p in row) for row in points])
@@ -264,6 +308,8 @@ def _run(card: Card, settings: MapSettings, grid: Grid, jobs: int, observer: Obs
         settings=settings,
         card=card,
         engine=engine,
+        periphery=model,
+        circuit_audit=circuits,
     )
 
 
