@@ -107,7 +107,7 @@ def build_manifest(
     """Returns the manifest as plain data, ready for `RunDirectory.write_json("manifest.json", ...)`.
 
     Args:
-        command: The command line, one word each.
+        command: The command line, one word each; what is not text in a file's name is stored with backslashes.
         settings: All settings of the run, defaults filled in.
         seed: The run's seed.
         netlist_hashes: SHA-256 by netlist name.
@@ -122,7 +122,7 @@ def build_manifest(
     manifest: dict[str, Any] = {
         "program": PROGRAM,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
+        "command": [word.encode("utf-8", "backslashreplace").decode() for word in command],
         "seed": seed,
         "engine": engine,
         "settings": settings,

@@ -83,7 +83,7 @@ def characterize(
         directory.write_json(
             "manifest.json",
             build_manifest(
-                [word.encode("utf-8", "backslashreplace").decode() for word in command],
+                command,
                 fine.model_dump(),
                 seed,
                 {},

@@ -58,7 +58,7 @@ def write_run(
     run.write_json(
         "manifest.json",
         build_manifest(
-            [word.encode("utf-8", "backslashreplace").decode() for word in command],
+            command,
             result.settings.model_dump(),
             result.settings.seed,
             {name: sha256_text(text) for name, text in sorted(result.netlists.items())},

@@ -155,7 +155,7 @@ def program(
         directory.write_json(
             "manifest.json",
             build_manifest(
-                [word.encode("utf-8", "backslashreplace").decode() for word in command],
+                command,
                 chosen.model_dump(), seed, {}, watch.durations, {"name": engine, "version": study.result.engine},
                 {"card": {"name": card.name, "sha256": sha256_text(card_toml(card))}},
             ),

@@ -45,7 +45,7 @@ def write_vmm(run: RunDirectory, result: VmmResult, watch: Stopwatch, command: S
     run.write_json(
         "manifest.json",
         build_manifest(
-            [word.encode("utf-8", "backslashreplace").decode() for word in command],
+            command,
             result.settings.model_dump(include={"seed", "card", "periphery", "audit", "read", "engine"}),
             result.settings.seed,
             {name: sha256_text(text) for name, text in result.netlists.items()},

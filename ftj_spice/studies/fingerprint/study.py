@@ -312,7 +312,7 @@ def _write(run: RunDirectory, result: FingerprintResult, watch: Stopwatch, comma
     run.write_json(
         "manifest.json",
         build_manifest(
-            [word.encode("utf-8", "backslashreplace").decode() for word in command],
+            command,
             result.settings.model_dump(),
             result.settings.seed,
             {name: sha256_text(text) for name, text in netlists.items()},

@@ -330,7 +330,7 @@ def _write(run: RunDirectory, study: EntropyStudy, watch: Stopwatch, command: Se
     run.write_json(
         "manifest.json",
         build_manifest(
-            [word.encode("utf-8", "backslashreplace").decode() for word in command],
+            command,
             study.settings.model_dump(),
             study.settings.seed,
             {},

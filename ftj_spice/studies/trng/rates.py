@@ -331,7 +331,7 @@ def _write(run: RunDirectory, result: RatesResult, watch: Stopwatch, command: Se
     run.write_json(
         "manifest.json",
         build_manifest(
-            [word.encode("utf-8", "backslashreplace").decode() for word in command],
+            command,
             result.design.settings.model_dump(),
             result.design.settings.seed,
             {},

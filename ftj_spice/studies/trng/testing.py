@@ -176,7 +176,7 @@ def trng_test(
         place.write_json(
             "manifest.json",
             build_manifest(
-                [word.encode("utf-8", "backslashreplace").decode() for word in command],
+                command,
                 {
                     "file": str(file), "suites": list(chosen), "tests": list(questions.tests), "entropy": entropy,
                     "parameters": asdict(questions.parameters), "restarts": None if restarts is None else str(restarts),
