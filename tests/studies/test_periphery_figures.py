@@ -120,12 +120,20 @@ def test_front_holds_what_nothing_beats(points):
 
 
 def test_merits_take_spread_where_there_are_draws():
-    one = merits(
-        "decide", {"offset": 1e-5, "offset_sigma": 3e-3, "noise": 4e-3, "energy": 1e-13, "decision_time": 1e-9}
-    )
+    figures = {"offset": 1e-5, "offset_sigma": 3e-3, "noise": 4e-3, "energy": 1e-13, "decision_time": 1e-9}
+    one = merits(VariantResults("latch", "p", "decide", figures=figures))
     assert one.error == pytest.approx(5e-3)
     assert (one.error_unit, one.time, one.area) == ("V", 1e-9, None)
-    assert merits("drive", {}).error is None
+    assert merits(VariantResults("driver", "p", "drive")).error is None
+
+
+def test_an_inl_counts_whole_and_not_by_its_spread():
+    figures = {"inl": 0.1, "inl_sigma": 0.01, "energy": 1e-12}
+    nominal = merits(VariantResults("adc", "p", "convert", figures=figures))
+    assert (nominal.error, nominal.error_unit) == (0.1, "LSB")
+    drawn = {"inl": np.array([0.3, np.nan, 0.4])}
+    rms = np.sqrt(np.mean(np.square([0.3, 0.4])))
+    assert merits(VariantResults("adc", "p", "convert", figures=figures, draws=drawn)).error == pytest.approx(rms)
 
 
 def sense(name="tia", **figures):

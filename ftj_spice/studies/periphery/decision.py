@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from ftj_spice.studies.periphery.limits import SIGMA
-from ftj_spice.studies.periphery.merits import TIMES, spread_or_value
+from ftj_spice.studies.periphery.merits import TIMES, error_of
 from ftj_spice.studies.periphery.results import VariantResults
 
 CURRENTS = (100e-12, 1e-9, 10e-9, 100e-9, 1e-6)
@@ -126,13 +126,11 @@ def chains(job: Job, variants: Mapping[str, VariantResults], current: float) -> 
 
 def _alone(one: VariantResults, time: float, full: float) -> Chain:
     f = one.figures
-    drawn = one.draws.get("contrast", np.array([]))
-    contrast = float(np.sqrt(np.nanmean(drawn**2))) if np.isfinite(drawn).any() else f["contrast"]
-    noise = _over(f, "noise_current", full)
+    noise = _over(one, "noise_current", full)
     curve = one.curves.get("time of a reading")
     if curve is not None:
         time = float(np.exp(np.interp(np.log(0.5 * full), np.log(curve.x), np.log(curve.y))))
-    error = _root([contrast, noise])
+    error = _root([error_of(one, "contrast") or 0.0, noise])
     return Chain(one.variant, time, f.get("energy", 0.0), error, error)
 
 
@@ -141,8 +139,8 @@ def _pair(first: VariantResults, second: VariantResults, time: float, job: Job, 
     errors = _second_errors(second, gain * full)
     if errors is None:
         return None
-    fixed = [_over(f, "offset_current", full), f.get(f"gain{SIGMA}", 0.0) / gain, errors[0]]
-    left = [_over(f, "noise_current", full), abs(f.get("nonlinearity", 0.0)), *errors[1:]]
+    fixed = [_over(first, "offset_current", full), f.get(f"gain{SIGMA}", 0.0) / gain, errors[0]]
+    left = [_over(first, "noise_current", full), abs(f.get("nonlinearity", 0.0)), *errors[1:]]
     energy = f.get("energy", 0.0) + second.figures.get("energy", 0.0)
     total = time + (_time(second.figures, job) or 0.0)
     error = _root([*fixed, *left])
@@ -157,14 +155,14 @@ def _time(figures: Mapping[str, float], job: Job) -> float | None:
     return max(times) if times else None
 
 
-def _over(figures: Mapping[str, float], name: str, full: float) -> float:
-    return (spread_or_value(figures, name) or 0.0) / full
+def _over(one: VariantResults, name: str, full: float) -> float:
+    return (error_of(one, name) or 0.0) / full
 
 
 def _second_errors(second: VariantResults, swing: float) -> list[float] | None:
     """Returns offset, noise, quantisation and INL of the second stage over the swing at its input; none: it clips."""
     f = second.figures
-    volts = [_over(f, "offset", swing), _over(f, "noise", swing)]
+    volts = [_over(second, "offset", swing), _over(second, "noise", swing)]
     if second.kind == "decide":
         return volts
     if not {"input_low", "input_high", "resolution"} <= f.keys():
@@ -173,7 +171,7 @@ def _second_errors(second: VariantResults, swing: float) -> list[float] | None:
     if swing > span:
         return None
     step = span / 2 ** f["resolution"] / swing
-    return [*volts, step / np.sqrt(12.0), abs(f.get("inl", 0.0)) * step]
+    return [*volts, step / np.sqrt(12.0), (error_of(second, "inl") or 0.0) * step]
 
 
 def _root(terms: Sequence[float] | np.ndarray) -> float:

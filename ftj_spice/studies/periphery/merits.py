@@ -1,6 +1,5 @@
 """Energy, time, error and area of a variant: the four numbers that circuits of one kind are traded off by."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from ftj_spice.netlist.catalogue.variant import Kind
 from ftj_spice.periphery.figures import figure
 from ftj_spice.studies.periphery.limits import SIGMA
+from ftj_spice.studies.periphery.results import VariantResults
 
 TIMES = ("conversion_time", "decision_time", "settling_time")
 """Figures that count as the time of an operation; the longest that was measured is taken."""
@@ -18,6 +18,9 @@ ERRORS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "drive": (("inl",), ("level_error",), ("pulse_offset",), ("offset", "noise")),
 }
 """Figures whose squares add up to the error, by kind; the first group of which something was measured."""
+WHOLE = frozenset({"inl", "dnl", "contrast", "level_error"})
+"""Figures that are errors of each circuit as they are: their rms over the draws counts, not the spread about a mean
+that nothing takes out."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +42,35 @@ class Merits:
     area: float | None
 
 
-def merits(kind: Kind, figures: Mapping[str, float]) -> Merits:
-    """Returns the four numbers of a variant from its figures in the nominal condition."""
+def merits(one: VariantResults) -> Merits:
+    """Returns the four numbers of a variant from its figures in the nominal condition and its draws."""
+    figures = one.figures
     times = [figures[name] for name in TIMES if name in figures]
-    error, unit = _error(kind, figures)
+    error, unit = _error(one)
     return Merits(figures.get("energy"), max(times) if times else None, error, unit, figures.get("area"))
 
 
-def spread_or_value(figures: Mapping[str, float], name: str) -> float | None:
-    """Returns a figure's spread over mismatch, or its nominal magnitude without draws; none: not measured."""
-    if f"{name}{SIGMA}" in figures:
+def error_of(one: VariantResults, name: str) -> float | None:
+    """Returns what a figure adds to the error; none: not measured.
+
+    With draws this is the spread over mismatch, or for errors that count whole (`WHOLE`) the rms over the draws;
+    without them the nominal magnitude.
+    """
+    figures, drawn = one.figures, one.draws.get(name)
+    if name in WHOLE and drawn is not None and np.isfinite(drawn).any():
+        return float(np.sqrt(np.nanmean(drawn**2)))
+    if name not in WHOLE and f"{name}{SIGMA}" in figures:
         return figures[f"{name}{SIGMA}"]
     return abs(figures[name]) if name in figures else None
 
 
-def _error(kind: Kind, figures: Mapping[str, float]) -> tuple[float | None, str]:
-    for group in ERRORS[kind]:
-        terms = [spread_or_value(figures, name) for name in group]
-        known = [term for term in terms if term is not None]
+def _error(one: VariantResults) -> tuple[float | None, str]:
+    groups = ERRORS.get(one.kind, ())  # type: ignore[call-overload]
+    for group in groups:
+        known = [term for term in (error_of(one, name) for name in group) if term is not None]
         if known:
             return float(np.sqrt(np.sum(np.square(known)))), figure(group[0]).unit
-    return None, figure(ERRORS[kind][0][0]).unit
+    return None, figure(groups[0][0]).unit if groups else "1"
 
 
 def pareto_front(x: np.ndarray, y: np.ndarray) -> np.ndarray:

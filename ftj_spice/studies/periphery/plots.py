@@ -90,7 +90,7 @@ def _draws(one: VariantResults, key: str) -> Draws:
 
 def _trade_offs(process: str, variants: Sequence[VariantResults]) -> Iterator[Plot]:
     for kind in KINDS:
-        found = [(one, merits(kind, one.figures)) for one in variants if one.kind == kind]
+        found = [(one, merits(one)) for one in variants if one.kind == kind]
         for number, unit in enumerate(dict.fromkeys(m.error_unit for _, m in found)):
             group = [(one, m) for one, m in found if m.error_unit == unit and None not in (m.error, m.energy)]
             if len(group) < 2:
@@ -119,6 +119,8 @@ def _pair(
 def _axis(group: Sequence[Merits], name: str) -> Axis:
     units = {"energy": "J", "time": "s", "error": group[0].error_unit}
     labels = {"energy": "energy per operation", "time": "time per operation", "error": "error at the input, rms"}
+    if units["error"] == "LSB":  # no unit of the ticks
+        labels["error"] += " (LSB)"
     values = np.array([_positive(getattr(m, name)) for m in group])
     if name == "area":
         return Axis("area (µm²)", "1", 1e12 * values)

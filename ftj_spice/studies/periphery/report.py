@@ -28,9 +28,9 @@ WIDEST = 6
 """Variants side by side in one table."""
 TRADE_OFFS = (
     "Error: offset (its spread over mismatch where there are draws, else the systematic one) and noise, squares "
-    "summed; for latches the smallest contrast that is told right; for converters the largest INL. Hollow: circuits "
-    "that break a limit, or of which no draw works. Bold edges and the dashed line: those that no other of the rest "
-    "beats in both quantities."
+    "summed; for latches the smallest contrast that is told right, for converters the largest INL, rms over the draws. "
+    "Hollow: circuits that break a limit, or of which no draw works. Bold edges and the dashed line: those that no "
+    "other of the rest beats in both quantities."
 )
 
 
@@ -126,7 +126,7 @@ def _decisions(report: Report, result: "PeripheryResult") -> None:
         "circuit and a comparator or converter that keeps the error within its limit with the least energy, by the "
         "figures above. The error is the root of the sum of squares of offset and noise currents, nonlinearity, gain "
         "spread, the second stage's offset and noise through the gain, its quantisation and INL, all over the full "
-        "scale, which must lie within the ranges of both; a latch has its contrast, rms over the draws. \"Calibrated\" "
+        "scale, which must lie within the ranges of both; contrast and INL are rms over the draws. \"Calibrated\" "
         "means that it holds only once each column's offset and gain are known and taken out of the codes. In "
         "brackets: chains that are fast enough but miss the limit, by less than ten times. A dash: no chain of this "
         "run is fast enough and has the range.",
