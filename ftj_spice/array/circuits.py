@@ -159,7 +159,7 @@ class CircuitReadout(Readout):
         """Returns codes (of pairs: their difference) and currents of conversions; see `Converter.convert`."""
         count = len(currents) // len(shares)
         values = np.zeros((count, len(self.plus)))
-        _read(np.ascontiguousarray(currents), shares, np.ones(1), normals, *self._arguments(), values)
+        self._kernel(np.ascontiguousarray(currents), shares, np.ones(1), normals, *self._arguments(), values)
         if self.converts:
             zero = np.where(self.minus >= 0, 0.0, self.low - self.offset)
             return np.rint((values - zero) / self.lsb), values
@@ -168,14 +168,14 @@ class CircuitReadout(Readout):
 
     @property
     def _kernel(self) -> Callable[..., None]:
-        return _read
+        return _read_codes if self.converts else _read
 
     def _arguments(self) -> tuple[object, ...]:
         b = self.behaviour
-        return (
-            b.plus, b.minus, self.gain, self.shift, self.low, self.high, self.curve, self.places, self.lsb, self.offset,
-            self.noise, b.shot, b.step, b.zero, b.top, b.gain, b.offset, b.noise,
-        )  # fmt: skip
+        common = (b.plus, b.minus, self.gain, self.shift, self.low, self.offset, self.noise, b.shot)
+        if self.converts:
+            return (*common, np.concatenate([[np.nan], self.places, [np.nan]]), self.lsb)
+        return (*common, self.high, self.curve, b.step, b.zero, b.top, b.gain, b.offset, b.noise)
 
 
 def _scale(model: Macromodel, sense: SenseModel, largest: float, settings: ReadSettings) -> float:
@@ -245,11 +245,11 @@ def _bent(value, low, high, curve):  # pragma: no cover - compiled
 
 @numba.njit(cache=CACHE, inline="always", error_model="numpy")
 def _coded(value, places):  # pragma: no cover - compiled
-    """Code of a value in steps."""
-    k = int(min(max(value + 0.5, 0.0), float(len(places))))
-    while k < len(places) and value >= places[k]:
+    """Code of a value in steps, by the places of the transitions; a NaN before and behind them ends the search."""
+    k = int(min(max(value + 0.5, 0.0), float(len(places) - 2)))
+    while value >= places[k + 1]:
         k += 1
-    while k > 0 and value < places[k - 1]:
+    while value < places[k]:
         k -= 1
     return k
 
@@ -264,8 +264,33 @@ def _requantised(value, step, zero, top, gain, offset):  # pragma: no cover - co
 
 
 @numba.njit(cache=CACHE, nogil=True, error_model="numpy")
+def _read_codes(
+    currents, shares, weights, normals, plus, minus, gain, shift, low, offset, noise, shot, places, lsb, sums
+):  # pragma: no cover - compiled
+    noisy, slots, conversions = len(normals) > 0, len(shares), len(weights)
+    shots = shot * gain * gain
+    column = np.empty(currents.shape[1])
+    for b in range(sums.shape[0]):
+        for c in range(conversions):
+            k = b * conversions + c
+            for j in range(len(column)):  # apart from the search below, so that it is vectorised
+                value, total = _mean(currents, k * slots, shares, j)
+                x = gain[j] * value + shift[j]
+                if noisy:
+                    x += normals[k, j] * np.sqrt(shots[j] * total + noise)
+                column[j] = x
+            for j in range(len(column)):
+                column[j] = low + lsb * _coded(column[j], places) - offset
+            for u in range(sums.shape[1]):
+                result = column[plus[u]]
+                if minus[u] >= 0:
+                    result -= column[minus[u]]
+                sums[b, u] += weights[c] * result
+
+
+@numba.njit(cache=CACHE, nogil=True, error_model="numpy")
 def _read(
-    currents, shares, weights, normals, plus, minus, gain, shift, low, high, curve, places, lsb, offset, noise, shot,
+    currents, shares, weights, normals, plus, minus, gain, shift, low, offset, noise, shot, high, curve,
     step, zero, top, own_gain, own_offset, own_noise, sums,
 ):  # pragma: no cover - compiled  # fmt: skip
     noisy, slots, conversions = len(normals) > 0, len(shares), len(weights)
@@ -277,18 +302,11 @@ def _read(
                 for side in range(1 if minus[u] < 0 else 2):
                     j = plus[u] if side == 0 else minus[u]
                     value, total = _mean(currents, k * slots, shares, j)
-                    x = gain[j] * value + shift[j]
-                    if lsb > 0.0:
-                        if noisy:
-                            x += normals[k, j] * np.sqrt(shot * total * gain[j] * gain[j] + noise)
-                        x = low + lsb * _coded(x, places)
-                    else:
-                        x = _bent(x, low, high, curve)
-                        variance += shot * total + noise
+                    x = _bent(gain[j] * value + shift[j], low, high, curve)
+                    variance += shot * total + noise
                     result = x - offset if side == 0 else result - (x - offset)
-                if lsb == 0.0:
-                    if noisy:
-                        own = own_noise * step[u] / own_gain[u]
-                        result += normals[k, u] * np.sqrt(variance + own * own)
-                    result = _requantised(result, step[u], zero[u], top, own_gain[u], own_offset[u])
+                if noisy:
+                    own = own_noise * step[u] / own_gain[u]
+                    result += normals[k, u] * np.sqrt(variance + own * own)
+                result = _requantised(result, step[u], zero[u], top, own_gain[u], own_offset[u])
                 sums[b, u] += weights[c] * result
