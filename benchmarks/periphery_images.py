@@ -1,14 +1,14 @@
 """What a read-out does to the image: the same array, noise and decoder behind every packaged macromodel of a card.
 
     python benchmarks/periphery_images.py [--card NAME] [--process NAME] [--samples 64] [--variants NAME ...]
-                                          [--no-breakdown] [--out DIR]
+                                          [--breakdown NAME ...] [--no-breakdown] [--out DIR]
 
 Draws the images of every chain in a process that was measured with cells of the card, ranks them by the pixel error
 against the ideal decoder, and shows the three best and the worst beside the behavioural read-out: grids, latents
 against the normal law, effective bits, energy. That twice: as the circuits come, and with each column's gain and offset
 calibrated by a straight line (`read.calibration = "linear"`). Then the worst one's errors are switched off and on one
-at a time. Comparators only take the sample phase: their latents and lost bits are listed. Writes
-`periphery_images_CARD_PROCESS.json`, and a PNG for each panel.
+at a time; `--breakdown` does only that, for the circuits it names. Comparators only take the sample phase: their
+latents and lost bits are listed. Writes `periphery_images_CARD_PROCESS.json`, and a PNG for each panel.
 """
 
 import argparse
@@ -33,10 +33,12 @@ SIDE = 8
 BEHAVIOURAL = "behavioural"
 CALIBRATIONS = {"none": "as the circuits come", "linear": "gain and offset of every column calibrated"}
 CAUSES: dict[str, dict[str, dict[str, Any]]] = {
-    "offset": {"sense": {"offset": 0.0, "offset_sigma": 0.0}, "convert": {"offset_sigma": 0.0}},
+    "offset of the front end": {"sense": {"offset": 0.0, "offset_sigma": 0.0}},
+    "offset of the converter": {"convert": {"offset_sigma": 0.0}},
     "gain": {"sense": {"gain_sigma": 0.0}, "convert": {"gain_sigma": 0.0}},
     "bit line's voltage": {"sense": {"ground": 0.0, "ground_sigma": 0.0}},
-    "noise of the circuit": {"sense": {"noise": 0.0}, "convert": {"noise": 0.0}},
+    "noise of the front end": {"sense": {"noise": 0.0}},
+    "noise of the converter": {"convert": {"noise": 0.0}},
     "curve and INL": {"sense": {"deviation": ()}, "convert": {"inl": ()}},
 }
 """What takes each error out of a macromodel."""
@@ -218,10 +220,16 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variants", nargs="*", help="Macromodels; without it all that were measured with the card.")
+    parser.add_argument("--breakdown", nargs="+", default=[], help="Macromodels whose errors to take apart; no more.")
     parser.add_argument("--no-breakdown", action="store_true", help="Leave the worst one's errors together.")
     parser.add_argument("--out", type=Path, default=Path())
     arguments = parser.parse_args()
     setup = Setup(arguments.card, arguments.samples, arguments.seed)
+    for name in arguments.breakdown:
+        print(f"\nErrors of {name}, {CALIBRATIONS['none']}:\n")
+        cause_table(breakdown(setup, name, "none"))
+    if arguments.breakdown:
+        return
     chains, comparators = fitting(arguments.card, arguments.process)
     if arguments.variants is not None:
         chains, comparators = arguments.variants, []

@@ -134,6 +134,15 @@ def test_an_inl_counts_whole_and_not_by_its_spread():
     drawn = {"inl": np.array([0.3, np.nan, 0.4])}
     rms = np.sqrt(np.mean(np.square([0.3, 0.4])))
     assert merits(VariantResults("adc", "p", "convert", figures=figures, draws=drawn)).error == pytest.approx(rms)
+    broken = VariantResults("adc", "p", "convert", figures=figures, draws={"inl": np.array([np.nan, np.nan])})
+    assert merits(broken).error == np.inf
+
+
+def test_a_latch_has_its_contrast_over_all_draws():
+    figures = {"contrast": 0.002, "contrast_sigma": 0.05, "offset_current": 1e-12, "offset_current_sigma": 1e-10}
+    latch = VariantResults("latch", "p", "sense", figures=figures, draws={"contrast": np.array([0.1, 0.2])})
+    assert merits(latch).error == pytest.approx(np.sqrt(0.025))
+    assert merits(latch).error_unit == "1"
 
 
 def sense(name="tia", **figures):

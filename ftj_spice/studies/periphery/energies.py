@@ -81,8 +81,10 @@ def read_energies(process: str, variants: Mapping[str, VariantResults], voltage:
     drivers = [v.figures["energy"] for v in variants.values() if v.bench == "driver" and "energy" in v.figures]
     found = []
     for one in variants.values():
+        if one.kind != "sense":
+            continue
         f, time = one.figures, merits(one).time
-        if one.kind != "sense" or time is None or not f.get("gain") or not {"energy", "range_high"} <= f.keys():
+        if time is None or not f.get("gain") or not {"energy", "range_high"} <= f.keys():
             continue
         chain, current = _cheapest(one, variants)
         time = time if chain is None else chain.time

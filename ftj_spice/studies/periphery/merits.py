@@ -12,13 +12,13 @@ from ftj_spice.studies.periphery.results import VariantResults
 TIMES = ("conversion_time", "decision_time", "settling_time")
 """Figures that count as the time of an operation; the longest that was measured is taken."""
 ERRORS: dict[Kind, tuple[tuple[str, ...], ...]] = {
-    "sense": (("offset_current", "noise_current"), ("contrast",), ("offset", "noise"), ("noise_charge",)),
+    "sense": (("contrast",), ("offset_current", "noise_current"), ("offset", "noise"), ("noise_charge",)),
     "decide": (("offset", "noise"),),
     "convert": (("inl",), ("offset", "noise")),
     "drive": (("inl",), ("level_error",), ("pulse_offset",), ("offset", "noise")),
 }
 """Figures whose squares add up to the error, by kind; the first group of which something was measured."""
-WHOLE = frozenset({"inl", "dnl", "contrast", "level_error"})
+WHOLE = frozenset({"inl", "contrast", "level_error"})
 """Figures that are errors of each circuit as they are: their rms over the draws counts, not the spread about a mean
 that nothing takes out."""
 
@@ -43,7 +43,7 @@ class Merits:
 
 
 def merits(one: VariantResults) -> Merits:
-    """Returns the four numbers of a variant from its figures in the nominal condition and its draws."""
+    """Returns the four numbers of a variant of a known kind, from its nominal figures and its draws."""
     figures = one.figures
     times = [figures[name] for name in TIMES if name in figures]
     error, unit = _error(one)
@@ -57,20 +57,20 @@ def error_of(one: VariantResults, name: str) -> float | None:
     without them the nominal magnitude.
     """
     figures, drawn = one.figures, one.draws.get(name)
-    if name in WHOLE and drawn is not None and np.isfinite(drawn).any():
-        return float(np.sqrt(np.nanmean(drawn**2)))
+    if name in WHOLE and drawn is not None:  # where no draw works the error has no bound
+        return float(np.sqrt(np.nanmean(drawn**2))) if np.isfinite(drawn).any() else np.inf
     if name not in WHOLE and f"{name}{SIGMA}" in figures:
         return figures[f"{name}{SIGMA}"]
     return abs(figures[name]) if name in figures else None
 
 
 def _error(one: VariantResults) -> tuple[float | None, str]:
-    groups = ERRORS.get(one.kind, ())  # type: ignore[call-overload]
+    groups = ERRORS[one.kind]  # type: ignore[index]
     for group in groups:
         known = [term for term in (error_of(one, name) for name in group) if term is not None]
         if known:
             return float(np.sqrt(np.sum(np.square(known)))), figure(group[0]).unit
-    return None, figure(groups[0][0]).unit if groups else "1"
+    return None, figure(groups[0][0]).unit
 
 
 def pareto_front(x: np.ndarray, y: np.ndarray) -> np.ndarray:
