@@ -18,6 +18,7 @@ _SETTLED = 1e-11  # V per volt: as far as rounding lets weakly held nodes settle
 _SHORTEST = 1e-8  # of a Newton step
 _LEAST = 1e-24  # S, in the Jacobian of nodes that nothing else holds
 _SHORTEST_RISE = 1e-4  # of the sources
+_LEAKS = (*(10.0**-k for k in range(6, 22)), 0.0)  # S from every node to ground, one after the other
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,18 @@ class DirectSolver:
         try:
             return self._newton(self._start(sources), sources, gate)[1]
         except ConvergenceError:
+            pass
+        try:
             return self._follow(sources, gate)
+        except ConvergenceError:
+            return self._release(sources, gate)
+
+    def _release(self, sources: NDArray[np.float64], gate: NDArray[np.float64] | None) -> DirectRead:
+        """Holds every node at ground by a conductance and lets go step by step: lines that hardly anything holds."""
+        x = np.zeros(self._basis.shape[1])
+        for leak in _LEAKS:
+            x, found = self._newton(x, sources, gate, leak)
+        return found
 
     def _follow(self, sources: NDArray[np.float64], gate: NDArray[np.float64] | None) -> DirectRead:
         x = np.zeros(self._basis.shape[1])
@@ -131,20 +143,24 @@ class DirectSolver:
             step *= 2.0
 
     def _newton(
-        self, x: NDArray[np.float64], sources: NDArray[np.float64], gate: NDArray[np.float64] | None
+        self,
+        x: NDArray[np.float64],
+        sources: NDArray[np.float64],
+        gate: NDArray[np.float64] | None,
+        leak: float = 0.0,
     ) -> tuple[NDArray[np.float64], DirectRead]:
         scale = max(1.0, float(np.abs(sources).max()))
         known = np.where(self._fixed, sources[self._line_of], 0.0)
         emf = np.where(self._source_of >= 0, sources[self._source_of], 0.0)
-        state, residual = self._evaluate(x, known, emf, gate)
+        state, residual = self._evaluate(x, known, emf, gate, leak)
         for _ in range(_ITERATIONS if len(x) else 0):
-            solve = self._factorised(state)
+            solve = self._factorised(state, leak)
             step = -solve(residual)
             full = float(np.abs(step).max())
             length = 1.0
             while True:
                 trial = x + length * step
-                new_state, new_residual = self._evaluate(trial, known, emf, gate)
+                new_state, new_residual = self._evaluate(trial, known, emf, gate, leak)
                 inside = np.isfinite(new_residual).all() and self._plausible(trial, known, sources)
                 left = float(np.abs(solve(new_residual)).max()) if inside else np.inf
                 if left <= (1.0 - 0.25 * length) * full or full <= _SETTLED * scale:
@@ -186,6 +202,7 @@ class DirectSolver:
         known: NDArray[np.float64],
         emf: NDArray[np.float64],
         gate: NDArray[np.float64] | None,
+        leak: float,
     ) -> tuple[CellState, NDArray[np.float64]]:
         circuit = self.wiring.circuit
         plus, minus = self._voltages(x, known)
@@ -193,12 +210,17 @@ class DirectSolver:
         with np.errstate(over="ignore", invalid="ignore"):
             state = cell_state(circuit.cells, transistor, gate, plus, minus)
             wires = self._wire * (self._drops @ x - emf)
-            return state, self._drops.T @ wires + self._difference.T @ state.current.reshape(-1)
+            residual = self._drops.T @ wires + self._difference.T @ state.current.reshape(-1)
+        if leak:
+            residual = residual + leak * (self._basis.T @ (self._basis @ x + known))
+        return state, residual
 
-    def _factorised(self, state: CellState) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    def _factorised(self, state: CellState, leak: float) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
         driven, sensed = state.driven.reshape(-1), state.sensed.reshape(-1)
         cells = diags_array(driven) @ self._at_plus - diags_array(sensed) @ self._at_minus
         matrix = csc_array(self._linear + self._difference.T @ cells)
+        if leak:
+            matrix = csc_array(matrix + leak * (self._basis.T @ self._basis))
         for least in (0.0, _LEAST):
             try:
                 held = csc_array(matrix + least * eye_array(matrix.shape[0])) if least else matrix
